@@ -1,0 +1,364 @@
+"""Why something was refused: one fine-grained reason each, with its cause and the fix for the owner.
+
+A stranger sees only the public code that `wire.errors` maps a reason to; the exact reason goes to the call log and to
+the key's owner. Slugs are permanent: logs, documentation addresses and scripts refer to them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """`Reason.KEY_UNKNOWN.slug`, `.cause`, `.fix`, `.page`. Members stand in the order in which the gate asks."""
+
+    slug: str
+    cause: str
+    fix: str
+
+    def __new__(cls, slug: str, cause: str, fix: str) -> Reason:
+        member = object.__new__(cls)
+        member._value_ = slug
+        member.slug = slug
+        member.cause = cause
+        member.fix = fix
+        return member
+
+    @property
+    def page(self) -> str:
+        """Address of the page that explains this reason, relative to the console."""
+        return f"/reasons/{self.slug}"
+
+    # --- the gate, in the order in which it asks -----------------------------------------------------------------
+    ROUTE_UNKNOWN = ("route-unknown", "No endpoint has this method and path.", "Check the path and the HTTP method.")
+    IP_BANNED = (
+        "ip-banned",
+        "This address kept sending after 429 and is banned until {0} (ms).",
+        "Wait until then; obey Retry-After on 429, and prefer streams to polling.",
+    )
+    IP_WEIGHT_EXCEEDED = (
+        "ip-weight-exceeded",
+        "This address used more than {0} request weight in {1}.",
+        "Wait for Retry-After seconds; spread calls or use streams.",
+    )
+    IP_RAW_REQUESTS_EXCEEDED = (
+        "ip-raw-requests-exceeded",
+        "This address sent more than {0} requests in {1}.",
+        "Wait for Retry-After seconds.",
+    )
+    VERIFICATION_BUDGET_EXCEEDED = (
+        "verification-budget-exceeded",
+        "This address sent too many signatures that did not verify.",
+        "Stop sending wrong signatures; the budget refills within a minute.",
+    )
+    KEY_MALFORMED = (
+        "key-malformed",
+        "The X-MBX-APIKEY header is missing or is not 64 letters and digits.",
+        "Send the API key (not the secret) in the header X-MBX-APIKEY.",
+    )
+    KEY_UNKNOWN = ("key-unknown", "No key has this id.", "Check for a truncated or deleted key.")
+    KEY_DISABLED = ("key-disabled", "The key is disabled.", "Enable it on the API Management page.")
+    KEY_DELETED = ("key-deleted", "The key was deleted.", "Create a new key.")
+    KEY_EXPIRED = (
+        "key-expired",
+        "The key expired at {0} (ms): keys without an IP whitelist live 90 days.",
+        "Create a new key and give it an IP whitelist.",
+    )
+    KEY_FENCED = (
+        "key-fenced",
+        "The key changed while this call was under way.",
+        "Repeat the call; it will be judged by the key as it is now.",
+    )
+    ACCOUNT_SUSPENDED = (
+        "account-suspended",
+        "API access of the account is suspended.",
+        "Ask the operator to restore it.",
+    )
+    ACCOUNT_UNVERIFIED = (
+        "account-unverified",
+        "The account has no approved identity check or no second factor any more.",
+        "Complete KYC and turn on a second factor.",
+    )
+    IP_FOREIGN = (
+        "ip-foreign",
+        "The call came from {0}, which the key's whitelist does not contain.",
+        "Add the address to the key's whitelist, or call from a listed one.",
+    )
+    PERMISSION_MISSING = (
+        "permission-missing",
+        "The key lacks the permission {0}.",
+        "Turn the permission on for this key, if it should have it.",
+    )
+    TIMESTAMP_TOO_OLD = (
+        "timestamp-too-old",
+        "The timestamp is {0} ms behind the server; recvWindow is {1} ms.",
+        "Synchronise the clock (GET /api/v3/time) or raise recvWindow, at most 60000.",
+    )
+    TIMESTAMP_AHEAD = (
+        "timestamp-ahead",
+        "The timestamp is {0} ms ahead of the server; 1000 ms or more is refused.",
+        "Synchronise the clock (GET /api/v3/time).",
+    )
+    SIGNATURE_INVALID = (
+        "signature-invalid",
+        "The signature does not match the bytes as they were sent.",
+        "Sign the percent-encoded query string and body exactly as sent, with this key's secret.",
+    )
+    SIGNATURE_WRONG_TYPE = (
+        "signature-wrong-type",
+        "The signature has not the form of a {0} signature, which this key needs.",
+        "Sign with the algorithm of the key's type: hex for HMAC, base64 for RSA and Ed25519.",
+    )
+    SECRET_UNAVAILABLE = (
+        "secret-unavailable",
+        "The sealed secret of this key cannot be opened.",
+        "Delete the key and create a new one; the operator should check the vault.",
+    )
+    ORDER_COUNT_EXCEEDED = (
+        "order-count-exceeded",
+        "The account placed more than {0} orders in {1}.",
+        "Wait for the window to end; fills give order count back.",
+    )
+
+    # --- parameters ----------------------------------------------------------------------------------------------
+    PARAMETER_MISSING = ("parameter-missing", "The parameter {0} is missing, empty or malformed.", "Send it.")
+    PARAMETERS_EITHER = ("parameters-either", "Neither {0} nor {1} was sent.", "Send one of them.")
+    PARAMETER_EMPTY = ("parameter-empty", "The parameter {0} is empty.", "Send a value or leave it out.")
+    PARAMETER_ILLEGAL = (
+        "parameter-illegal",
+        "The parameter {0} has illegal characters; legal range is {1}.",
+        "Send only legal characters.",
+    )
+    PARAMETER_INVALID = ("parameter-invalid", "The parameter {0} has an unacceptable value.", "See the reference.")
+    PARAMETER_TOO_LARGE = (
+        "parameter-too-large",
+        "The parameter {0} is greater than {1}.",
+        "Send a smaller value.",
+    )
+    PARAMETER_OVERFLOW = ("parameter-overflow", "The parameter {0} is too large a number.", "Send a smaller value.")
+    PARAMETER_PRECISION = ("parameter-precision", "The parameter {0} has too many decimals.", "Round it first.")
+    PARAMETER_NOT_REQUIRED = (
+        "parameter-not-required",
+        "The parameter {0} does not belong to this kind of request.",
+        "Leave it out.",
+    )
+    PARAMETER_DUPLICATE = ("parameter-duplicate", "A parameter was sent twice.", "Send each parameter once.")
+    PARAMETERS_SURPLUS = (
+        "parameters-surplus",
+        "This endpoint takes {0} parameters and received {1}.",
+        "Leave out what the endpoint does not know.",
+    )
+    PARAMETERS_UNREAD = (
+        "parameters-unread",
+        "Only {0} of {1} parameters were read.",
+        "Leave out what the endpoint does not know; check the spelling.",
+    )
+    PARAMETER_UNKNOWN = ("parameter-unknown", "An unknown parameter was sent.", "Leave it out.")
+    PARAMETERS_COMBINATION = (
+        "parameters-combination",
+        "These optional parameters cannot be combined.",
+        "See the reference for the combinations allowed.",
+    )
+    PARAMETER_JSON = ("parameter-json", "The parameter {0} is no valid JSON.", "Send one JSON array.")
+    TOO_MANY_VALUES = (
+        "too-many-values",
+        "The parameter {0} holds more than {1} values.",
+        "Send fewer values in one request.",
+    )
+    SPAN_TOO_LONG = (
+        "span-too-long",
+        "startTime and endTime are more than {0} hours apart.",
+        "Ask for a shorter span.",
+    )
+    SYMBOL_UNKNOWN = ("symbol-unknown", "There is no such symbol.", "See GET /api/v3/exchangeInfo.")
+    SYMBOLS_DUPLICATE = ("symbols-duplicate", "A symbol is present more than once.", "Send each symbol once.")
+    SYMBOL_STATUS_INVALID = ("symbol-status-invalid", "There is no such symbolStatus.", "TRADING, HALT or BREAK.")
+    SYMBOL_STATUS_MISMATCH = (
+        "symbol-status-mismatch",
+        "The symbol has not the status asked for.",
+        "Leave out symbolStatus or ask for the right one.",
+    )
+    INTERVAL_INVALID = ("interval-invalid", "There is no such interval.", "1s, 1m, 3m, … 1M; the case matters.")
+    TICKER_TYPE_INVALID = ("ticker-type-invalid", "There is no such ticker type.", "FULL or MINI.")
+    TIME_IN_FORCE_INVALID = ("time-in-force-invalid", "There is no such timeInForce.", "GTC, IOC or FOK.")
+    TIME_IN_FORCE_NOT_REQUIRED = (
+        "time-in-force-not-required",
+        "This order type takes no timeInForce.",
+        "Leave it out.",
+    )
+    ORDER_TYPE_INVALID = ("order-type-invalid", "There is no such order type.", "See the reference.")
+    SIDE_INVALID = ("side-invalid", "There is no such side.", "BUY or SELL.")
+    CLIENT_ORDER_ID_EMPTY = ("client-order-id-empty", "newClientOrderId is empty.", "Send a value or leave it out.")
+    ORIGINAL_CLIENT_ORDER_ID_EMPTY = (
+        "original-client-order-id-empty",
+        "origClientOrderId is empty.",
+        "Send a value or leave it out.",
+    )
+    STRATEGY_TYPE_TOO_SMALL = (
+        "strategy-type-too-small",
+        "strategyType is less than 1000000.",
+        "Values below are reserved.",
+    )
+    CANCEL_RESTRICTIONS_INVALID = (
+        "cancel-restrictions-invalid",
+        "There is no such cancelRestrictions.",
+        "ONLY_NEW or ONLY_PARTIALLY_FILLED.",
+    )
+    TIME_UNIT_INVALID = (
+        "time-unit-invalid",
+        "X-MBX-TIME-UNIT is neither MILLISECOND nor MICROSECOND.",
+        "Send one of the two, or leave the header out.",
+    )
+    ENCODING_NOT_ACCEPTED = (
+        "encoding-not-accepted",
+        "Only JSON replies exist here; the request accepts none.",
+        "Accept application/json.",
+    )
+    LISTEN_KEY_UNKNOWN = ("listen-key-unknown", "There is no such listenKey.", "Create one anew.")
+    BODY_REFUSED = (
+        "body-refused",
+        "The body is not application/x-www-form-urlencoded.",
+        "Send parameters in the query or as a form.",
+    )
+    OPERATION_UNSUPPORTED = ("operation-unsupported", "This operation is not supported.", "See the reference.")
+
+    # --- orders: before the engine -------------------------------------------------------------------------------
+    ORDER_COMBINATION = (
+        "order-combination",
+        "This combination of type, timeInForce and prices is not supported.",
+        "See the mandatory parameters of the order type.",
+    )
+    FILTER_FAILED = ("filter-failed", "The order fails the filter {0}.", "See filters in GET /api/v3/exchangeInfo.")
+    PREVENTION_MODE_NOT_ALLOWED = (
+        "prevention-mode-not-allowed",
+        "The symbol does not allow this self-trade prevention mode.",
+        "See allowedSelfTradePreventionModes.",
+    )
+
+    # --- orders: the engine --------------------------------------------------------------------------------------
+    MARKET_CLOSED = ("market-closed", "The symbol is not trading.", "See status in GET /api/v3/exchangeInfo.")
+    BALANCE_INSUFFICIENT = (
+        "balance-insufficient",
+        "{1} {0} is free, {2} is needed.",
+        "Fund the account or place a smaller order.",
+    )
+    CLIENT_ORDER_ID_DUPLICATE = (
+        "client-order-id-duplicate",
+        "An open order of the account on this symbol has this clientOrderId.",
+        "Choose another id; it is free again once the order is closed.",
+    )
+    WOULD_MATCH = (
+        "would-match",
+        "A LIMIT_MAKER order would take at once.",
+        "Choose a price that rests.",
+    )
+    WOULD_TRIGGER = ("would-trigger", "The stop price is already reached.", "Choose another stop price.")
+    ORDER_TYPE_NOT_ENABLED = (
+        "order-type-not-enabled",
+        "The symbol does not take orders of type {0}.",
+        "See orderTypes in GET /api/v3/exchangeInfo.",
+    )
+    QUOTE_QUANTITY_NOT_ENABLED = (
+        "quote-quantity-not-enabled",
+        "The symbol takes no MARKET orders by quoteOrderQty.",
+        "Send quantity.",
+    )
+    ICEBERG_NOT_ENABLED = ("iceberg-not-enabled", "The symbol takes no iceberg orders.", "Leave out icebergQty.")
+    ICEBERG_TOO_LARGE = ("iceberg-too-large", "icebergQty is not below quantity.", "Send a smaller icebergQty.")
+    TRAILING_NOT_ENABLED = ("trailing-not-enabled", "The symbol takes no trailing stops.", "Leave out trailingDelta.")
+    PEGGED_NOT_ENABLED = ("pegged-not-enabled", "The symbol takes no pegged orders.", "Leave out pegPriceType.")
+    NOTIONAL_ZERO = ("notional-zero", "Price times quantity is zero.", "Send a larger order.")
+    LIQUIDITY_BELOW_LOT = (
+        "liquidity-below-lot",
+        "The book holds less than the minimum quantity of {0}.",
+        "Wait for liquidity, or send a limit order.",
+    )
+    LIQUIDITY_NONE = ("liquidity-none", "The book is empty on that side.", "Wait for liquidity.")
+    ORDER_UNKNOWN = ("order-unknown", "No open order has this id.", "It may be filled, cancelled or expired already.")
+    ORDER_NOT_FOUND = ("order-not-found", "The account has no such order on this symbol.", "Check id and symbol.")
+    ORDER_ARCHIVED = (
+        "order-archived",
+        "The order ended without a fill more than 90 days ago.",
+        "Archived orders cannot be queried.",
+    )
+    CLIENT_ORDER_ID_MISMATCH = (
+        "client-order-id-mismatch",
+        "orderId and origClientOrderId name different orders.",
+        "Send one of them.",
+    )
+    CANCEL_RESTRICTED = (
+        "cancel-restricted",
+        "The order's status does not meet cancelRestrictions.",
+        "Drop the restriction or accept the fill.",
+    )
+    ACCOUNT_MAY_NOT_TRADE = (
+        "account-may-not-trade",
+        "The account may not place or cancel orders.",
+        "Ask the operator.",
+    )
+    SYMBOL_NOT_PERMITTED = (
+        "symbol-not-permitted",
+        "The account lacks a permission set of the symbol.",
+        "See permissionSets.",
+    )
+
+    # --- accounts, factors, keys: the management side --------------------------------------------------------------
+    ACCOUNT_UNKNOWN = ("account-unknown", "There is no such account.", "Check the e-mail address.")
+    ACCOUNT_EXISTS = ("account-exists", "An account with this e-mail address exists.", "Use another address.")
+    EMAIL_INVALID = ("email-invalid", "This is no e-mail address.", "Send one like name@example.com.")
+    PASSWORD_WEAK = ("password-weak", "The password is too weak: {0}.", "Choose a longer one.")
+    KYC_MISSING = (
+        "kyc-missing",
+        "The account's identity check is {0}; keys need it approved.",
+        "Complete KYC (in sandbox mode: create the account with --kyc approved).",
+    )
+    FACTOR_MISSING = (
+        "factor-missing",
+        "The account has no second factor; keys need one.",
+        "Turn on an authenticator (in sandbox mode: create the account with --totp).",
+    )
+    FACTOR_WRONG = ("factor-wrong", "The code is wrong.", "Check the clock of the device and send a fresh code.")
+    FACTOR_USED = ("factor-used", "The code was used before.", "Wait for the next code.")
+    LABEL_INVALID = (
+        "label-invalid",
+        "The label is empty, longer than 64 characters or holds control characters.",
+        "Send a short printable label.",
+    )
+    KEY_LIMIT = ("key-limit", "The account has {0} keys, which is the limit.", "Delete a key first.")
+    KEY_TYPE_INVALID = ("key-type-invalid", "There is no such key type.", "hmac, rsa or ed25519.")
+    PUBLIC_KEY_MISSING = ("public-key-missing", "A self generated key needs a public key.", "Send it as PEM.")
+    PUBLIC_KEY_NOT_REQUIRED = (
+        "public-key-not-required",
+        "A system generated (HMAC) key takes no public key.",
+        "Leave it out, or choose rsa or ed25519.",
+    )
+    PUBLIC_KEY_INVALID = ("public-key-invalid", "The public key was refused: {0}.", "Send an SPKI PEM public key.")
+    PRIVATE_KEY_PASTED = (
+        "private-key-pasted",
+        "This is a private key. It was not kept anywhere.",
+        "Send the public key; treat this private key as exposed.",
+    )
+    PERMISSION_UNKNOWN = ("permission-unknown", "There is no permission {0}.", "See keys create --help.")
+    PERMISSION_PREREQUISITE = (
+        "permission-prerequisite",
+        "The permission {0} needs {1}.",
+        "Turn both on.",
+    )
+    WITHDRAWALS_NEED_WHITELIST = (
+        "withdrawals-need-whitelist",
+        "Withdrawals need an IP whitelist.",
+        "Give the key a whitelist first.",
+    )
+    WHITELIST_INVALID = ("whitelist-invalid", "{0} is no address or CIDR range.", "Send one like 203.0.113.7/32.")
+    WHITELIST_TOO_WIDE = (
+        "whitelist-too-wide",
+        "The whitelist restricts nothing: {0} is wider than allowed.",
+        "Together at most a /16 (IPv4) and a /32 (IPv6).",
+    )
+    WHITELIST_TOO_LONG = ("whitelist-too-long", "The whitelist has {0} entries; 30 are allowed.", "Merge ranges.")
+    ASSET_UNKNOWN = ("asset-unknown", "There is no asset {0}.", "See GET /sapi/v1/capital/config/getall.")
+    AMOUNT_INVALID = ("amount-invalid", "{0} is no amount.", "Send a positive decimal such as 1.5.")
+    CLOCK_BACKWARDS = ("clock-backwards", "The clock never goes back.", "Send a positive duration.")
+    CLOCK_TOO_FAR = ("clock-too-far", "The clock advances at most {0} days at once.", "Send a shorter duration.")
+    MODE_GUARDED = ("mode-guarded", "The server runs in guarded mode, which refuses this.", "Use sandbox mode.")
+    REQUEST_INVALID = ("request-invalid", "{0}", "See the reference of the management API.")

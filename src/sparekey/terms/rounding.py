@@ -1,0 +1,46 @@
+"""Every rounding of the house, each with its direction and the reason for it. Nothing else divides money."""
+
+from __future__ import annotations
+
+from sparekey.terms.money import ONE
+
+#: Rates (fees, multipliers) are ints in units of 1e-8: 0.001 is 100000.
+RATE_ONE = ONE
+
+
+def notional(price: int, quantity: int) -> int:
+    """Quote amount of `quantity` at `price`, truncated to 1e-8.
+
+    Down: the buyer pays and the seller receives the same truncated amount, so no unit is created; a hold taken for
+    the whole order covers its fills, because floor(a) + floor(b) <= floor(a + b).
+    """
+    return price * quantity // ONE
+
+
+def fee(amount: int, rate: int) -> int:
+    """Commission on a received amount, truncated: the account never pays more than the published rate."""
+    return amount * rate // RATE_ONE
+
+
+def affordable_quantity(quote_amount: int, price: int, step: int) -> int:
+    """Largest multiple of `step` whose notional at `price` does not exceed `quote_amount` (MARKET by quoteOrderQty)."""
+    if step <= 0:
+        step = 1
+    return quote_amount * ONE // price // step * step
+
+
+def average_price(quote_amount: int, quantity: int) -> int:
+    """Volume-weighted price, truncated. Zero for an empty window."""
+    return quote_amount * ONE // quantity if quantity else 0
+
+
+def scale_price(price: int, multiplier: int) -> int:
+    """`price` times a rate such as PERCENT_PRICE's multiplierUp, truncated."""
+    return price * multiplier // RATE_ONE
+
+
+def floor_to_step(amount: int, step: int) -> int:
+    """Down to a multiple of a tick or lot step; a step of zero means "off"."""
+    return amount // step * step if step > 0 else amount
+
+

@@ -1,0 +1,115 @@
+"""What can be asked of the spot shard. Strings are the house's own spellings only where Binance has none; enum values
+keep Binance's, which the wire passes through (`BUY`, `LIMIT`, `GTC`, `EXPIRE_MAKER`)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sparekey.terms.admissions import Admission
+from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    """Base of all spot commands; the class name is the tag in the journal."""
+
+
+class ListAsset(Command):
+    rules: AssetRules
+
+
+class ListSymbol(Command):
+    rules: SymbolRules
+
+
+class SetOrderLimits(Command):
+    """The profile's ORDERS limiters; journaled whenever a start brings other ones."""
+
+    limits: tuple[OrderLimit, ...]
+
+
+class Fund(Command):
+    """Credit an account from issuance (sandbox). `amount` in 1e-8 units, positive."""
+
+    account_id: int
+    asset: str
+    amount: int
+
+
+class PlaceOrder(Command):
+    """One order. Amounts in 1e-8 units, 0 = not sent; texts empty = not sent.
+
+    `check_only` is the test order: all checks, no effect.
+    """
+
+    admission: Admission
+    symbol: str
+    side: str
+    type: str
+    time_in_force: str = ""
+    quantity: int = 0
+    quote_quantity: int = 0
+    price: int = 0
+    stop_price: int = 0
+    iceberg_quantity: int = 0
+    trailing_delta: int = 0
+    client_order_id: str = ""
+    prevention_mode: str = ""
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    check_only: bool = False
+
+
+class CancelOrder(Command):
+    """Cancel by order id (0 = not sent), else by original client order id; both must name the same order."""
+
+    admission: Admission
+    symbol: str
+    order_id: int = 0
+    original_client_order_id: str = ""
+    new_client_order_id: str = ""
+    restrictions: str = ""
+
+
+class CancelOpenOrders(Command):
+    admission: Admission
+    symbol: str
+
+
+class Fence(Command):
+    """From the access shard: refuse admissions of this key older than `access_seq`."""
+
+    key_id: int
+    access_seq: int
+
+
+class MarketTick(Command):
+    """Let the participants act for `elapsed_us` of venue time."""
+
+    elapsed_us: int
+
+
+class RecordedPrint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    price: int
+    quantity: int
+    buyer_is_maker: bool
+
+
+class ReplayPrints(Command):
+    """Recorded trades that happen now: each takes what rests at its price or better, then prints."""
+
+    symbol: str
+    prints: tuple[RecordedPrint, ...]
+
+
+SpotCommand = (
+    ListAsset
+    | ListSymbol
+    | SetOrderLimits
+    | Fund
+    | PlaceOrder
+    | CancelOrder
+    | CancelOpenOrders
+    | Fence
+    | MarketTick
+    | ReplayPrints
+)

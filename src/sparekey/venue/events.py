@@ -1,0 +1,107 @@
+"""What happened on the spot shard. Events say results, not intentions: applying one never decides anything."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    """Base of all spot events; the class name is the tag in the journal. Fields are only ever appended."""
+
+
+class AssetListed(Event):
+    rules: AssetRules
+
+
+class SymbolListed(Event):
+    rules: SymbolRules
+
+
+class OrderLimitsSet(Event):
+    limits: tuple[OrderLimit, ...]
+
+
+class Funded(Event):
+    account_id: int
+    asset: str
+    amount: int
+
+
+class OrderPlaced(Event):
+    """An order was accepted. `hold` is the amount locked (base for SELL, quote for BUY); fills follow as events."""
+
+    symbol: str
+    order_id: int
+    account_id: int
+    key_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    quantity: int
+    quote_quantity: int
+    price: int
+    hold: int
+    prevention_mode: str
+    stop_price: int = 0
+    iceberg_quantity: int = 0
+    trailing_delta: int = 0
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+
+
+class Filled(Event):
+    """One trade. Order id 0 stands for a market participant. Fees in 1e-8 of the asset received by that side."""
+
+    symbol: str
+    trade_id: int
+    price: int
+    quantity: int
+    quote_quantity: int
+    buyer_is_maker: bool
+    taker_order_id: int
+    taker_account_id: int
+    taker_fee: int
+    maker_order_id: int
+    maker_account_id: int
+    maker_fee: int
+
+
+class MatchPrevented(Event):
+    """Self-trade prevention: nothing traded. Quantities prevented on each side (0 = side untouched)."""
+
+    symbol: str
+    prevented_match_id: int
+    price: int
+    taker_order_id: int
+    maker_order_id: int
+    mode: str
+    taker_prevented: int
+    maker_prevented: int
+
+
+class OrderRested(Event):
+    """The remainder of an order went onto the book."""
+
+    symbol: str
+    order_id: int
+
+
+class OrderClosed(Event):
+    """`status`: FILLED, CANCELED, EXPIRED or EXPIRED_IN_MATCH. What is left of the hold is released.
+
+    `cancel_client_order_id`: the id of the cancel, which the order's client order id becomes.
+    """
+
+    symbol: str
+    order_id: int
+    status: str
+    expiry_reason: str = ""
+    cancel_client_order_id: str = ""
+
+
+class FenceRaised(Event):
+    key_id: int
+    access_seq: int

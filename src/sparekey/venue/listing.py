@@ -1,0 +1,79 @@
+"""What is listed: assets, symbols with their filters, and the ORDERS limiters. Data, journaled as events."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of listing records; array-like in the journal, so fields are only ever appended."""
+
+
+class NetworkRules(Rules):
+    """A deposit and withdrawal network of an asset; amounts in 1e-8 units."""
+
+    network: str
+    name: str
+    withdraw_fee: int
+    withdraw_min: int
+    withdraw_max: int
+    address_regex: str
+    confirmations: int = 1
+
+
+class AssetRules(Rules):
+    asset: str
+    name: str
+    is_legal_money: bool = False
+    networks: tuple[NetworkRules, ...] = ()
+
+
+class SymbolRules(Rules):
+    """A spot symbol. Prices, quantities, notionals and rates are ints in 1e-8 units; zero switches a bound off.
+
+    Filters as in Binance's spot documentation, "Filters"; the wire prints them in `exchangeInfo`.
+    """
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    tick_size: int
+    step_size: int
+    min_price: int
+    max_price: int
+    min_quantity: int
+    max_quantity: int
+    max_market_quantity: int
+    min_notional: int
+    max_notional: int
+    bid_multiplier_up: int
+    bid_multiplier_down: int
+    ask_multiplier_up: int
+    ask_multiplier_down: int
+    average_price_minutes: int = 5
+    max_open_orders: int = 200
+    max_algo_orders: int = 5
+    max_iceberg_parts: int = 100
+    status: str = "TRADING"
+    order_types: tuple[str, ...] = ("LIMIT", "LIMIT_MAKER", "MARKET")
+    maker_rate: int = 100_000
+    taker_rate: int = 100_000
+    default_prevention_mode: str = "EXPIRE_MAKER"
+    prevention_modes: tuple[str, ...] = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
+    apply_min_notional_to_market: bool = True
+    apply_max_notional_to_market: bool = False
+
+
+class OrderLimit(Rules):
+    """An ORDERS limiter: at most `limit` new orders per account in fixed windows of `window_us`, aligned to UTC.
+
+    `gives_back`: the first fill of an order gives its count back (the "unfilled order count" of later years).
+    `enforced` is false in the profile `off`: counted and shown, never refused.
+    """
+
+    interval: str
+    interval_count: int
+    window_us: int
+    limit: int
+    gives_back: bool
+    enforced: bool = True
