@@ -1,0 +1,62 @@
+"""What a start is told: every option of `sparekey up`, checked once, immutable afterwards.
+
+Options come from the command line or from environment variables named `SPAREKEY_<OPTION>` (click reads both).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+PROFILES = ("classic", "current", "off")
+DURABILITIES = ("full", "normal", "memory")
+MODES = ("sandbox", "guarded")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` is the data directory. `market` is "simulated", "none" or "replay:FILE"."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    profile: str = "classic"
+    api_date: str = ""
+    market: str = "simulated"
+    seed: int = 1
+    durability: str = "full"
+    mode: str = "sandbox"
+    env_file: Path | None = None
+    wire_strict: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    replay_end: str = "halt"
+
+    def __post_init__(self) -> None:
+        _one_of("profile", self.profile, PROFILES)
+        _one_of("durability", self.durability, DURABILITIES)
+        _one_of("mode", self.mode, MODES)
+        _one_of("replay-end", self.replay_end, ("halt", "loop", "simulated"))
+        if not (self.market in ("simulated", "none") or self.market.startswith("replay:")):
+            raise ValueError(f"--market is {self.market!r}; expected simulated, none or replay:FILE")
+        if not 0 <= self.port <= 65_535:
+            raise ValueError(f"--port is {self.port}; expected 0 (any free one) to 65535")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"--seed is {self.seed}; expected 0 to 2^63-1")
+
+    @property
+    def replay_file(self) -> Path | None:
+        """The recording to replay, or None when the market is not a replay."""
+        return Path(self.market.removeprefix("replay:")) if self.market.startswith("replay:") else None
+
+    @property
+    def bot_env_file(self) -> Path:
+        return self.env_file if self.env_file is not None else self.data / "bot.env"
+
+    @property
+    def operator_env_file(self) -> Path:
+        return self.data / "operator.env"
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"--{option} is {value!r}; expected one of {', '.join(allowed)}")

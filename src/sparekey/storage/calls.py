@@ -1,0 +1,161 @@
+"""The call log on disk: one SQLite file a day, written by a thread, with an hourly rollup.
+
+A file a day makes retention a file deletion. Rows are not synced one by one: losing the last second of a log in a
+power cut is acceptable, stalling calls for it is not. A full disk never stops the server: entries wait in bounded
+memory, the oldest are dropped and counted, and `problem` says so until writing works again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sparekey.terms.clocktime import DAY_US, HOUR_US
+from sparekey.watch.calls import CallEntry
+
+#: How many entries wait in memory when the disk refuses them; older ones are dropped and counted.
+MAX_WAITING = 200_000
+
+_COLUMNS = ", ".join(CallEntry._fields)
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS calls ({_COLUMNS});
+CREATE INDEX IF NOT EXISTS calls_of_key ON calls (api_key, time_us);
+CREATE TABLE IF NOT EXISTS hours (
+    hour_us INTEGER, api_key TEXT, ip TEXT, method TEXT, path TEXT,
+    calls INTEGER NOT NULL, refused INTEGER NOT NULL, weight INTEGER NOT NULL,
+    PRIMARY KEY (hour_us, api_key, ip, method, path)
+) WITHOUT ROWID;
+"""
+_INSERT = f"INSERT INTO calls VALUES ({', '.join('?' * len(CallEntry._fields))})"
+_ROLL_UP = """
+INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, refused = refused + excluded.refused,
+                          weight = weight + excluded.weight
+"""
+
+
+class CallLog:
+    """`add` is called on the loop for every call; a thread writes what is waiting every `interval_s` seconds."""
+
+    def __init__(self, folder: Path, interval_s: float = 1.0, keep_days: int = 30) -> None:
+        self._folder = folder
+        self._interval_s = interval_s
+        self._keep_days = keep_days
+        self._waiting: deque[CallEntry] = deque()
+        self._writing: list[CallEntry] = []
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+        self.problem = ""
+        #: The hot path: one append, safe across threads.
+        self.add = self._waiting.append
+
+    def start(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._run, name="call-log", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def flush(self) -> None:
+        """Write everything that waits now; a failure is remembered in `problem` and the entries keep waiting."""
+        with self._lock:
+            entries = self._writing
+            while self._waiting:
+                entries.append(self._waiting.popleft())
+            if len(entries) > MAX_WAITING:
+                self.dropped += len(entries) - MAX_WAITING
+                del entries[: len(entries) - MAX_WAITING]
+            if not entries:
+                return
+            try:
+                for day, rows in _by_day(entries):
+                    self._write(day, rows)
+                    del entries[: len(rows)]
+                self._delete_old(day)
+                self.problem = ""
+            except (sqlite3.Error, OSError) as error:
+                self.problem = f"the call log cannot be written ({error}); {len(entries)} entries wait"
+
+    def tail(self, limit: int, api_key: str = "", until_us: int = 0) -> list[CallEntry]:
+        """The newest `limit` entries, oldest first, of one key if given, before `until_us` if given."""
+        with self._lock:
+            waiting = self._writing + list(self._waiting)
+        chosen = [
+            entry
+            for entry in reversed(waiting)
+            if (not api_key or entry.api_key == api_key) and (not until_us or entry.time_us < until_us)
+        ][:limit]
+        for path in sorted(self._folder.glob("*.db"), reverse=True):
+            if len(chosen) >= limit:
+                break
+            chosen.extend(_read_newest(path, limit - len(chosen), api_key, until_us))
+        chosen.reverse()
+        return chosen
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            self.flush()
+        self.flush()
+
+    def _write(self, day: str, rows: list[CallEntry]) -> None:
+        hours: dict[tuple[int, str, str, str, str], list[int]] = {}
+        for entry in rows:
+            key = (entry.time_us // HOUR_US * HOUR_US, entry.api_key, entry.ip, entry.method, entry.path)
+            totals = hours.setdefault(key, [0, 0, 0])
+            totals[0] += 1
+            totals[1] += 1 if entry.reason else 0
+            totals[2] += entry.weight
+        with closing(sqlite3.connect(self._folder / f"{day}.db", isolation_level=None)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=OFF")
+            database.executescript(_SCHEMA)
+            database.execute("BEGIN")
+            database.executemany(_INSERT, rows)
+            database.executemany(_ROLL_UP, [(*key, *totals) for key, totals in hours.items()])
+            database.execute("COMMIT")
+
+    def _delete_old(self, newest_day: str) -> None:
+        days = sorted(path.stem for path in self._folder.glob("*.db"))
+        for day in days[: -self._keep_days] if newest_day in days else ():
+            for suffix in ("", "-wal", "-shm"):
+                (self._folder / f"{day}.db{suffix}").unlink(missing_ok=True)
+
+
+def _by_day(entries: list[CallEntry]) -> Iterator[tuple[str, list[CallEntry]]]:
+    """Runs of entries of one UTC day, in the order in which they wait."""
+    start = 0
+    while start < len(entries):
+        day = entries[start].time_us // DAY_US
+        end = start
+        while end < len(entries) and entries[end].time_us // DAY_US == day:
+            end += 1
+        yield datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d"), entries[start:end]
+        start = end
+
+
+def _read_newest(path: Path, limit: int, api_key: str, until_us: int) -> list[CallEntry]:
+    conditions, values = ["1"], list[str | int]()
+    if api_key:
+        conditions.append("api_key = ?")
+        values.append(api_key)
+    if until_us:
+        conditions.append("time_us < ?")
+        values.append(until_us)
+    query = f"SELECT {_COLUMNS} FROM calls WHERE {' AND '.join(conditions)} ORDER BY rowid DESC LIMIT ?"
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return [CallEntry(*row) for row in database.execute(query, (*values, limit))]
+    except sqlite3.OperationalError:
+        return []  # a file that is being made, or whose disk is gone: what can be shown is shown
