@@ -80,7 +80,7 @@ class CallLog:
             if not entries:
                 return
             try:
-                for day, rows in _by_day(entries):
+                for day, rows in list(_by_day(entries)):
                     self._write(day, rows)
                     del entries[: len(rows)]
                 self._delete_old(day)

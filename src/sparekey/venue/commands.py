@@ -9,7 +9,7 @@ from sparekey.terms.admissions import Admission
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 
 
-class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True, tag_field="kind"):
     """Base of all spot commands; the class name is the tag in the journal."""
 
 

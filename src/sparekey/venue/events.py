@@ -7,7 +7,7 @@ import msgspec
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True, tag_field="kind"):
     """Base of all spot events; the class name is the tag in the journal. Fields are only ever appended."""
 
 
