@@ -28,7 +28,8 @@ class Machine(Protocol):
     """A shard's pure state: decides commands, applies events, and can be written down canonically.
 
     `execute` is the live path: it decides and applies, internal steps included, and returns the events, or a refusal
-    and leaves the state as it was. `apply` is the path of a start: events only, nothing is decided.
+    and leaves the state as it was. No events mean that nothing changed; such an outcome is not journaled.
+    `apply` is the path of a start: events only, nothing is decided.
     Effects are facts that consumers need and that state does not keep (closed orders, prints); `drain` hands them over.
     """
 
@@ -40,8 +41,19 @@ class Machine(Protocol):
 
     def drain(self) -> Sequence[Any]: ...
 
+    def check(self) -> str:
+        """Asked before every commit: "" while the books balance, else one sentence that says what does not.
+
+        Must be cheap (running totals, not a walk over all accounts).
+        """
+        ...
+
+    def replay_cost_us(self, events: Sequence[Any]) -> int:
+        """About how long `apply` of these events takes at a start, in microseconds; paces snapshots."""
+        ...
+
     def dump(self) -> Any:
-        """Canonical plain data (lists, ints, strings) of the whole state: equal states give equal bytes."""
+        """Canonical plain data (lists, ints within 64 bits, strings) of the whole state: equal states, equal bytes."""
         ...
 
     def load(self, data: Any) -> None: ...
@@ -68,9 +80,22 @@ class Journal(Protocol):
         """Batches with `last > after`, in order, each verified; raises `JournalDamaged`, naming the position."""
         ...
 
+    def chain_at(self, position: int) -> bytes | None:
+        """Chain hash of the batch that ends at `position`; None where no batch ends there."""
+        ...
+
+    def sync(self) -> None:
+        """Make durable what `append` left to the operating system (only with less than full durability)."""
+        ...
+
     @property
     def position(self) -> int:
         """Position of the last durable record; 0 when empty."""
+        ...
+
+    @property
+    def chain(self) -> bytes:
+        """Chain hash at `position`."""
         ...
 
     def close(self) -> None: ...
@@ -84,12 +109,57 @@ class JournalDamaged(Exception):
     """The journal on disk contradicts its checksums, its hash chain or its checkpoints. The text names where."""
 
 
+class JournalTooNew(Exception):
+    """A newer Sparekey wrote this; what it means is unknown here. The text names both versions."""
+
+
+class StateBroken(Exception):
+    """A state machine raised, or its books do not balance. The process must end before this becomes durable."""
+
+
+class ShardState(msgspec.Struct, frozen=True):
+    """One shard in a snapshot. `state` is the canonical msgpack of `Machine.dump`, `digest` its SHA-256."""
+
+    shard: str
+    seq: int
+    time_us: int
+    digest: bytes
+    state: bytes
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All shards after the record at `position`, where the journal's chain hash is `chain`."""
+
+    position: int
+    chain: bytes
+    engine: int
+    shards: tuple[ShardState, ...]
+
+
+class Snapshots(Protocol):
+    def newest_first(self) -> Iterator[Snapshot]:
+        """Sound snapshots only; a damaged one is skipped with a warning that names it."""
+        ...
+
+
 class Published(msgspec.Struct, frozen=True, gc=False):
-    """What consumers (archive, market views, streams) receive once a record is durable."""
+    """What consumers (archive, market views, streams) receive once a record is durable.
+
+    `position` is the record's place in the whole journal; a consumer that keeps it knows where to go on.
+    """
 
     record: Record
     effects: Sequence[Any]
+    position: int = 0
 
 
 class Consumer(Protocol):
-    def receive(self, published: Iterable[Published]) -> None: ...
+    def receive(self, published: Sequence[Published]) -> None:
+        """Called once per commit, after its replies left. Must not block; what it raises is logged, not passed on."""
+        ...
+
+
+class Follow(Protocol):
+    """What other shards must learn from a record, in the same commit: commands, each with its shard."""
+
+    def __call__(self, record: Record) -> Iterable[tuple[str, Any]]: ...
