@@ -7,13 +7,12 @@ decimals for every spot asset (`baseAssetPrecision`, `quoteAssetPrecision`).
 from __future__ import annotations
 
 SCALE_DIGITS = 8
-ONE = 10**SCALE_DIGITS
+ONE = 100_000_000
 
 #: Largest accepted amount: Binance's own regex allows 20 integer digits, but a depth level is capped at a signed
 #: 64-bit count of 1e-8 units ("92233720368.54775807"). Larger input is an overflow (-1108).
 MAX_AMOUNT = 2**63 - 1
 
-_DIGITS = frozenset("0123456789")
 _ZEROS = "00000000"
 
 

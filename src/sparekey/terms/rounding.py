@@ -42,5 +42,3 @@ def scale_price(price: int, multiplier: int) -> int:
 def floor_to_step(amount: int, step: int) -> int:
     """Down to a multiple of a tick or lot step; a step of zero means "off"."""
     return amount // step * step if step > 0 else amount
-
-

@@ -1,4 +1,4 @@
-"""The catalogue of a fresh venue: parsed from TOML text to listing records and market anchors. Pure: no file is read."""
+"""The catalogue of a fresh venue: TOML text to listing records and market anchors. Pure: no file is read."""
 
 from __future__ import annotations
 

@@ -13,21 +13,21 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True, 
     """Base of all spot commands; the class name is the tag in the journal."""
 
 
-class ListAsset(Command):
+class ListAsset(Command, frozen=True):
     rules: AssetRules
 
 
-class ListSymbol(Command):
+class ListSymbol(Command, frozen=True):
     rules: SymbolRules
 
 
-class SetOrderLimits(Command):
+class SetOrderLimits(Command, frozen=True):
     """The profile's ORDERS limiters; journaled whenever a start brings other ones."""
 
     limits: tuple[OrderLimit, ...]
 
 
-class Fund(Command):
+class Fund(Command, frozen=True):
     """Credit an account from issuance (sandbox). `amount` in 1e-8 units, positive."""
 
     account_id: int
@@ -35,7 +35,7 @@ class Fund(Command):
     amount: int
 
 
-class PlaceOrder(Command):
+class PlaceOrder(Command, frozen=True):
     """One order. Amounts in 1e-8 units, 0 = not sent; texts empty = not sent.
 
     `check_only` is the test order: all checks, no effect.
@@ -59,7 +59,7 @@ class PlaceOrder(Command):
     check_only: bool = False
 
 
-class CancelOrder(Command):
+class CancelOrder(Command, frozen=True):
     """Cancel by order id (0 = not sent), else by original client order id; both must name the same order."""
 
     admission: Admission
@@ -70,19 +70,19 @@ class CancelOrder(Command):
     restrictions: str = ""
 
 
-class CancelOpenOrders(Command):
+class CancelOpenOrders(Command, frozen=True):
     admission: Admission
     symbol: str
 
 
-class Fence(Command):
+class Fence(Command, frozen=True):
     """From the access shard: refuse admissions of this key older than `access_seq`."""
 
     key_id: int
     access_seq: int
 
 
-class MarketTick(Command):
+class MarketTick(Command, frozen=True):
     """Let the participants act for `elapsed_us` of venue time."""
 
     elapsed_us: int
@@ -94,7 +94,7 @@ class RecordedPrint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     buyer_is_maker: bool
 
 
-class ReplayPrints(Command):
+class ReplayPrints(Command, frozen=True):
     """Recorded trades that happen now: each takes what rests at its price or better, then prints."""
 
     symbol: str

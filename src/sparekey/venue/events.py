@@ -11,25 +11,25 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True, ta
     """Base of all spot events; the class name is the tag in the journal. Fields are only ever appended."""
 
 
-class AssetListed(Event):
+class AssetListed(Event, frozen=True):
     rules: AssetRules
 
 
-class SymbolListed(Event):
+class SymbolListed(Event, frozen=True):
     rules: SymbolRules
 
 
-class OrderLimitsSet(Event):
+class OrderLimitsSet(Event, frozen=True):
     limits: tuple[OrderLimit, ...]
 
 
-class Funded(Event):
+class Funded(Event, frozen=True):
     account_id: int
     asset: str
     amount: int
 
 
-class OrderPlaced(Event):
+class OrderPlaced(Event, frozen=True):
     """An order was accepted. `hold` is the amount locked (base for SELL, quote for BUY); fills follow as events."""
 
     symbol: str
@@ -52,7 +52,7 @@ class OrderPlaced(Event):
     strategy_type: int | None = None
 
 
-class Filled(Event):
+class Filled(Event, frozen=True):
     """One trade. Order id 0 stands for a market participant. Fees in 1e-8 of the asset received by that side."""
 
     symbol: str
@@ -69,7 +69,7 @@ class Filled(Event):
     maker_fee: int
 
 
-class MatchPrevented(Event):
+class MatchPrevented(Event, frozen=True):
     """Self-trade prevention: nothing traded. Quantities prevented on each side (0 = side untouched)."""
 
     symbol: str
@@ -82,14 +82,14 @@ class MatchPrevented(Event):
     maker_prevented: int
 
 
-class OrderRested(Event):
+class OrderRested(Event, frozen=True):
     """The remainder of an order went onto the book."""
 
     symbol: str
     order_id: int
 
 
-class OrderClosed(Event):
+class OrderClosed(Event, frozen=True):
     """`status`: FILLED, CANCELED, EXPIRED or EXPIRED_IN_MATCH. What is left of the hold is released.
 
     `cancel_client_order_id`: the id of the cancel, which the order's client order id becomes.
@@ -102,6 +102,6 @@ class OrderClosed(Event):
     cancel_client_order_id: str = ""
 
 
-class FenceRaised(Event):
+class FenceRaised(Event, frozen=True):
     key_id: int
     access_seq: int

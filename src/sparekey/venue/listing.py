@@ -9,7 +9,7 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of listing records; array-like in the journal, so fields are only ever appended."""
 
 
-class NetworkRules(Rules):
+class NetworkRules(Rules, frozen=True):
     """A deposit and withdrawal network of an asset; amounts in 1e-8 units."""
 
     network: str
@@ -21,14 +21,14 @@ class NetworkRules(Rules):
     confirmations: int = 1
 
 
-class AssetRules(Rules):
+class AssetRules(Rules, frozen=True):
     asset: str
     name: str
     is_legal_money: bool = False
     networks: tuple[NetworkRules, ...] = ()
 
 
-class SymbolRules(Rules):
+class SymbolRules(Rules, frozen=True):
     """A spot symbol. Prices, quantities, notionals and rates are ints in 1e-8 units; zero switches a bound off.
 
     Filters as in Binance's spot documentation, "Filters"; the wire prints them in `exchangeInfo`.
@@ -64,7 +64,7 @@ class SymbolRules(Rules):
     apply_max_notional_to_market: bool = False
 
 
-class OrderLimit(Rules):
+class OrderLimit(Rules, frozen=True):
     """An ORDERS limiter: at most `limit` new orders per account in fixed windows of `window_us`, aligned to UTC.
 
     `gives_back`: the first fill of an order gives its count back (the "unfilled order count" of later years).

@@ -1,0 +1,74 @@
+# Sparekey: what one types. `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= .sparekey
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test test-long test-clients check bench docs lock clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sparekey needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing. On Debian: apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Sparekey into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.txt
+	@echo "Installing what the tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+setup: $(VENV)/run.stamp ## install into .venv; the command is .venv/bin/sparekey
+
+up: setup ## start the platform: demo account, three keys, a live market
+	@$(BIN)/sparekey up --data $(DATA)
+
+test: $(VENV)/test.stamp ## run the tests (under five minutes)
+	@$(BIN)/python -m pytest
+
+test-long: $(VENV)/test.stamp ## run the tests that take minutes
+	@$(BIN)/python -m pytest -m long --timeout 1200
+
+$(VENV)-freqtrade/stamp: requirements/freqtrade.txt
+	@echo "Installing freqtrade into $(VENV)-freqtrade …"
+	@test -x $(VENV)-freqtrade/bin/python || $(PYTHON) -m venv $(VENV)-freqtrade
+	@$(VENV)-freqtrade/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)-nautilus/stamp: requirements/nautilus.txt
+	@echo "Installing nautilus_trader into $(VENV)-nautilus …"
+	@test -x $(VENV)-nautilus/bin/python || $(PYTHON) -m venv $(VENV)-nautilus
+	@$(VENV)-nautilus/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test-clients: $(VENV)/test.stamp $(VENV)-freqtrade/stamp $(VENV)-nautilus/stamp ## run freqtrade and nautilus_trader against a server
+	@SPAREKEY_FREQTRADE=$(VENV)-freqtrade/bin SPAREKEY_NAUTILUS=$(VENV)-nautilus/bin $(BIN)/python -m pytest -m clients --timeout 300
+
+check: $(VENV)/test.stamp ## lint, types, import directions
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check --quiet src tests bench || { echo "Run: .venv/bin/ruff format src tests bench"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/test.stamp ## measure, with peers in the same run
+	@$(BIN)/python -m bench
+
+$(VENV)-docs/stamp: requirements/docs.txt
+	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+docs: $(VENV)-docs/stamp ## build the documentation into docs/_build/html
+	@$(VENV)-docs/bin/sphinx-build -q -W -b html docs docs/_build/html
+
+lock: ## (maintainers) compile the lock files; needs uv on the PATH
+	@for name in run test docs freqtrade nautilus; do uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate -o requirements/$$name.txt requirements/$$name.in; done
+
+clean: ## remove environments and caches
+	@rm -rf $(VENV) $(VENV)-freqtrade $(VENV)-nautilus $(VENV)-docs .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build

@@ -1,0 +1,1 @@
+"""Sparekey: the exchange's side of an API key, on your own machine."""

@@ -1,0 +1,99 @@
+"""The official Python SDK for spot, unmodified, led here by `base_path`. Wrongly typed replies are failures here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from binance_common.configuration import ConfigurationRestAPI
+from binance_common.errors import BadRequestError, UnauthorizedError
+from binance_sdk_spot.spot import Spot
+
+from tests.venue import Credentials, Venue
+
+
+def rest(venue: Venue, key: Credentials | None, tmp_path: Path, **more: Any) -> Any:
+    credentials: dict[str, Any] = {}
+    if key is not None:
+        credentials["api_key"] = key.api_key
+        if key.private_pem:
+            pem = tmp_path / "key.pem"
+            pem.write_text(key.private_pem)
+            credentials["private_key"] = str(pem)
+        else:
+            credentials["api_secret"] = key.secret
+    configuration = ConfigurationRestAPI(base_path=venue.url, retries=0, **credentials, **more)
+    return Spot(config_rest_api=configuration).rest_api
+
+
+@pytest.fixture
+def no_type_warnings(caplog: pytest.LogCaptureFixture) -> Any:
+    """The SDK only warns when a reply has another type than it declares; here that fails the test."""
+    yield
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.venue(market="simulated")
+@pytest.mark.usefixtures("no_type_warnings")
+@pytest.mark.parametrize("key_type", ["hmac", "rsa", "ed25519"])
+def test_a_bot_on_the_official_sdk_lives_its_day_with_each_key_type(
+    venue: Venue, key_type: str, tmp_path: Path
+) -> None:
+    api = rest(venue, venue.key(key_type, fund={"USDT": "50000", "BTC": "1"}), tmp_path)
+    assert api.exchange_info(symbol="BTCUSDT").data().symbols[0].symbol == "BTCUSDT"
+    balances = {balance.asset: balance.free for balance in api.get_account().data().balances}
+    assert balances["USDT"] == "50000.00000000"
+    assert len(api.depth(symbol="BTCUSDT", limit=100).data().bids) >= 50
+    assert len(api.klines(symbol="BTCUSDT", interval="1m", limit=20).data()) == 20
+
+    resting = api.new_order(
+        symbol="BTCUSDT", side="BUY", type="LIMIT", time_in_force="GTC", quantity=0.01, price=40000
+    ).data()
+    assert resting.status == "NEW"
+    assert [order.order_id for order in api.get_open_orders(symbol="BTCUSDT").data()] == [resting.order_id]
+    assert api.delete_order(symbol="BTCUSDT", order_id=resting.order_id).data().status == "CANCELED"
+    bought = api.new_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=0.01).data()
+    assert bought.status == "FILLED"
+    assert api.get_order(symbol="BTCUSDT", order_id=bought.order_id).data().status == "FILLED"
+    assert {trade.order_id for trade in api.my_trades(symbol="BTCUSDT").data()} == {bought.order_id}
+    assert len(api.all_orders(symbol="BTCUSDT").data()) == 2
+    assert api.rate_limit_order().data()[0].rate_limit_type == "ORDERS"
+    assert api.account_commission(symbol="BTCUSDT").data().standard_commission.taker == "0.00100000"
+
+
+def test_each_refusal_reaches_the_official_sdk_as_its_own_exception(venue: Venue, tmp_path: Path) -> None:
+    key = venue.key(fund={"USDT": "100"})
+    api = rest(venue, key, tmp_path)
+    limit: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
+    reader = rest(venue, venue.key(permissions=["reading"]), tmp_path)
+    elsewhere = rest(venue, venue.key(ips=["127.0.0.9"]), tmp_path)
+    wrong_secret = rest(venue, Credentials(key.api_key, "z" * 64, "", key.email), tmp_path)
+    unknown = rest(venue, Credentials("C" * 64, "z" * 64, "", ""), tmp_path)
+    cases: list[tuple[type[Exception], str, Callable[[], Any]]] = [
+        (BadRequestError, "Signature for this request", wrong_secret.get_account),
+        (UnauthorizedError, "Invalid API-key, IP", unknown.get_account),
+        (UnauthorizedError, "Invalid API-key, IP", lambda: reader.new_order(**limit, quantity=1, price=30000)),
+        (UnauthorizedError, "Invalid API-key, IP", elsewhere.get_account),
+        (BadRequestError, "Invalid symbol", lambda: api.depth(symbol="NOPE")),
+        (BadRequestError, "PRICE_FILTER", lambda: api.new_order(**limit, quantity=0.01, price=30000.001)),
+        (BadRequestError, "insufficient balance", lambda: api.new_order(**limit, quantity=1, price=30000)),
+        (BadRequestError, "Order does not exist", lambda: api.get_order(symbol="BTCUSDT", order_id=7)),
+        (BadRequestError, "Unknown order sent", lambda: api.delete_order(symbol="BTCUSDT", order_id=7)),
+    ]
+    for exception, text, call in cases:
+        with pytest.raises(exception, match=text):
+            call()
+
+
+def test_an_old_timestamp_is_a_bad_request_for_the_official_sdk(
+    venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import binance_common.utils
+
+    now_ms = binance_common.utils.get_timestamp()
+    monkeypatch.setattr(binance_common.utils, "get_timestamp", lambda: now_ms - 120_000)
+    with pytest.raises(BadRequestError, match="outside of the recvWindow"):
+        rest(venue, venue.key(), tmp_path).get_account()

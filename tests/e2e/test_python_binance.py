@@ -1,0 +1,109 @@
+"""python-binance, unmodified: its class attributes name the hosts, so a subclass leads it here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from binance.async_client import AsyncClient
+from binance.client import Client
+from binance.exceptions import BinanceAPIException
+
+from tests.venue import Credentials, Venue
+
+
+def led_here(base: type, venue: Venue) -> type:
+    """A subclass whose host attributes point at the venue; nothing of the client's behaviour changes."""
+    urls = {name: f"{venue.url}/api" for name in dir(base) if name.startswith("API_") and name.endswith("URL")}
+    urls |= {name: f"{venue.url}/sapi" for name in dir(base) if name.startswith("MARGIN_API") and name.endswith("URL")}
+    return type("LedHere", (base,), urls)
+
+
+def client(venue: Venue, key: Credentials, **more: Any) -> Client:
+    secret = {"private_key": key.private_pem} if key.private_pem else {"api_secret": key.secret}
+    made: Client = led_here(Client, venue)(api_key=key.api_key, **secret, **more)
+    return made
+
+
+@pytest.mark.venue(market="simulated")
+@pytest.mark.parametrize("key_type", ["hmac", "rsa", "ed25519"])
+def test_a_bot_on_python_binance_lives_its_day_with_each_key_type(venue: Venue, key_type: str) -> None:
+    bot = client(venue, venue.key(key_type, fund={"USDT": "50000", "BTC": "1"}))
+    assert bot.get_asset_balance("USDT")["free"] == "50000.00000000"
+    assert bot.get_symbol_info("BTCUSDT")["baseAsset"] == "BTC"
+    book = bot.get_order_book(symbol="BTCUSDT", limit=100)
+    assert len(book["bids"]) >= 50
+    assert len(bot.get_klines(symbol="BTCUSDT", interval="1m", limit=50)) == 50
+    assert float(bot.get_symbol_ticker(symbol="BTCUSDT")["price"]) > 0
+    assert bot.get_avg_price(symbol="BTCUSDT")["mins"] == 5
+
+    resting = bot.order_limit_buy(symbol="BTCUSDT", quantity="0.01", price="40000.00", newClientOrderId="mine-1")
+    assert resting["status"] == "NEW" and resting["clientOrderId"] == "mine-1" and resting["fills"] == []
+    assert [order["orderId"] for order in bot.get_open_orders(symbol="BTCUSDT")] == [resting["orderId"]]
+    # python-binance sends the parameters of DELETE in the body.
+    cancelled = bot.cancel_order(symbol="BTCUSDT", orderId=resting["orderId"])
+    assert cancelled["status"] == "CANCELED" and cancelled["origClientOrderId"] == "mine-1"
+
+    bought = bot.order_market_buy(symbol="BTCUSDT", quoteOrderQty="1000")
+    assert bought["status"] == "FILLED"
+    assert sum(float(fill["qty"]) for fill in bought["fills"]) == pytest.approx(float(bought["executedQty"]))
+    assert bot.get_order(symbol="BTCUSDT", orderId=bought["orderId"])["status"] == "FILLED"
+    assert {trade["orderId"] for trade in bot.get_my_trades(symbol="BTCUSDT")} == {bought["orderId"]}
+    assert [order["orderId"] for order in bot.get_all_orders(symbol="BTCUSDT")] == [
+        resting["orderId"],
+        bought["orderId"],
+    ]
+    assert bot.create_test_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01") == {}
+
+
+@pytest.mark.venue(market="simulated")
+def test_a_bot_on_async_python_binance_boots_and_trades(venue: Venue) -> None:
+    async def day() -> None:
+        key = venue.key(fund={"USDT": "50000"})
+        bot = await led_here(AsyncClient, venue).create(key.api_key, key.secret)  # type: ignore[attr-defined]
+        try:
+            order = await bot.order_market_buy(symbol="BTCUSDT", quantity="0.01")
+            assert order["status"] == "FILLED"
+            assert (await bot.get_my_trades(symbol="BTCUSDT"))[0]["orderId"] == order["orderId"]
+        finally:
+            await bot.close_connection()
+
+    asyncio.run(day())
+
+
+LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+
+
+def refused(venue: Venue, key: Credentials, call: str, **parameters: Any) -> BinanceAPIException:
+    with pytest.raises(BinanceAPIException) as caught:
+        getattr(client(venue, key), call)(**parameters)
+    return caught.value
+
+
+def test_each_refusal_reaches_python_binance_with_its_code_and_status(venue: Venue) -> None:
+    key = venue.key(fund={"USDT": "100"})
+    wrong_secret = Credentials(key.api_key, "y" * 64, "", key.email)
+    unknown = Credentials("B" * 64, "y" * 64, "", "")
+    reader = venue.key(permissions=["reading"])
+    elsewhere = venue.key(ips=["127.0.0.9"])
+    cases = [
+        (refused(venue, wrong_secret, "get_account"), -1022, 400),
+        (refused(venue, unknown, "get_account"), -2015, 401),
+        (refused(venue, reader, "create_order", **LIMIT, quantity="0.01", price="30000"), -2015, 401),
+        (refused(venue, elsewhere, "get_account"), -2015, 401),
+        (refused(venue, key, "get_order_book", symbol="NOPE"), -1121, 400),
+        (refused(venue, key, "create_order", **LIMIT, quantity="0.01", price="30000.001"), -1013, 400),
+        (refused(venue, key, "create_order", **LIMIT, quantity="1", price="30000"), -2010, 400),
+        (refused(venue, key, "get_order", symbol="BTCUSDT", orderId=5), -2013, 400),
+        (refused(venue, key, "cancel_order", symbol="BTCUSDT", orderId=5), -2011, 400),
+    ]
+    assert [(error.code, error.status_code) for error, _, _ in cases] == [(code, http) for _, code, http in cases]
+
+
+def test_an_old_timestamp_is_1021_for_python_binance(venue: Venue) -> None:
+    bot = client(venue, venue.key())
+    bot.timestamp_offset = -120_000
+    with pytest.raises(BinanceAPIException) as caught:
+        bot.get_account()
+    assert caught.value.code == -1021

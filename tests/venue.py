@@ -1,0 +1,157 @@
+"""A started server for tests: fresh state, keys on demand, a clock to move. Everything goes over its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sparekey.assemble import Running, start
+
+from sparekey.settings import Settings
+
+EVERYTHING = ("reading", "spot-and-margin-trading", "margin-loan", "futures", "internal-transfer", "universal-transfer")
+ANYWHERE_LOCAL = ("127.0.0.0/8", "::1")
+
+
+class Credentials(NamedTuple):
+    """What a client needs to sign: `secret` for HMAC keys, `private_pem` (PKCS#8) for the others."""
+
+    api_key: str
+    secret: str
+    private_pem: str
+    email: str
+
+
+class Refused(Exception):
+    """The management API said no."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.status = status
+        self.reason = reason
+
+
+class Clock:
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    def advance(self, duration: str) -> Mapping[str, int]:
+        return self._venue.ask("POST", "/clock/advance", {"duration": duration})
+
+    def skew(self, duration: str) -> Mapping[str, int]:
+        return self._venue.ask("POST", "/clock/skew", {"duration": duration})
+
+    def show(self) -> Mapping[str, int]:
+        return self._venue.ask("GET", "/clock")
+
+
+class Venue:
+    """A server in a thread of its own. `settings` are those of `sparekey up`, plus `demo` for the demo account."""
+
+    _numbers = itertools.count(1)
+    _rsa_key: RSAPrivateKey | None = None  # generating one takes a tenth of a second, and any will do
+
+    def __init__(self, data: Path, *, demo: bool = False, **settings: Any) -> None:
+        self.data = data
+        defaults: dict[str, Any] = {"port": 0, "market": "none", "durability": "memory"}
+        self.settings = Settings(data=data, **(defaults | settings))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="venue", daemon=True)
+        self._thread.start()
+        self._running: Running = self._await(start(self.settings, demo=demo))
+        self.url = self._running.url
+        self.clock = Clock(self)
+
+    def stop(self) -> None:
+        self._await(self._running.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop.close()
+
+    def _await(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
+
+    # --- management ---------------------------------------------------------------------------------------------
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/sparekey/v1{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self._running.operator_token}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            document = json.load(error)["error"]
+            raise Refused(error.code, document["reason"], document["message"]) from None
+
+    def account(self, *, kyc: str = "approved", totp: bool = True, fund: Mapping[str, str] | None = None) -> str:
+        """A fresh account; returns its e-mail address."""
+        email = f"trader-{next(self._numbers)}@example.com"
+        self.ask("POST", "/accounts", {"email": email, "kyc": kyc, "totp": totp, "fund": dict(fund or {})})
+        return email
+
+    def fund(self, email: str, **amounts: str) -> Mapping[str, Any]:
+        return self.ask("POST", f"/accounts/{urllib.parse.quote(email)}/fund", {"fund": amounts})
+
+    def key(
+        self,
+        key_type: str = "hmac",
+        *,
+        email: str = "",
+        permissions: Iterable[str] = EVERYTHING,
+        ips: Iterable[str] = ANYWHERE_LOCAL,
+        fund: Mapping[str, str] | None = None,
+    ) -> Credentials:
+        """A key of a fresh, funded account, or of the account of `email`."""
+        email = email or self.account(fund=fund)
+        private_pem, public_pem = self._pair(key_type)
+        document = self.ask(
+            "POST",
+            f"/accounts/{urllib.parse.quote(email)}/keys",
+            {
+                "label": "test",
+                "type": key_type,
+                "publicKey": public_pem or None,
+                "permissions": list(permissions),
+                "ips": list(ips),
+            },
+        )
+        return Credentials(document["apiKey"], document["secretKey"] or "", private_pem, email)
+
+    def delete_key(self, key: Credentials) -> None:
+        self.ask("DELETE", f"/keys/{key.api_key}")
+
+    def calls(self, key: Credentials | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        query = {"limit": limit} | ({"key": key.api_key} if key else {})
+        rows: list[dict[str, Any]] = self.ask("GET", f"/calls?{urllib.parse.urlencode(query)}")
+        return rows
+
+    def last_call(self, key: Credentials) -> dict[str, Any]:
+        """The newest call log entry of a key."""
+        return self.calls(key)[-1]
+
+    def _pair(self, key_type: str) -> tuple[str, str]:
+        if key_type == "hmac":
+            return "", ""
+        private: RSAPrivateKey | Ed25519PrivateKey
+        if key_type == "rsa":
+            private = Venue._rsa_key = Venue._rsa_key or generate_private_key(65_537, 2048)
+        else:
+            private = Ed25519PrivateKey.generate()
+        return (
+            private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+            private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        )
