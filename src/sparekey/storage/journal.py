@@ -12,6 +12,7 @@ from enum import Enum
 from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
+from typing import Any
 from zlib import crc32
 
 import apsw
@@ -131,9 +132,11 @@ class MemoryJournal:
 class SqliteJournal:
     """One SQLite file in WAL mode, one connection that writes.
 
-    `after_append(position, chain)` is called when a batch is durable under `Durability.FULL`. Raises `JournalDamaged`
-    when the file contradicts itself already on opening, `JournalTooNew` for a newer layout, `JournalFailed` when it
-    cannot be opened or written. With `read_only` it reads a journal that another process may be writing.
+    `after_append(position, chain)` is called when a batch is durable under `Durability.FULL`. `check` looks at what is
+    there before anything is written, and raises if it must not be used; the files then stay as they are. Raises
+    `JournalDamaged` when the file contradicts itself already on opening, `JournalTooNew` for a newer layout,
+    `JournalFailed` when it cannot be opened or written. With `read_only` it reads a journal that another process may
+    be writing.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class SqliteJournal:
         read_only: bool = False,
         vfs: str | None = None,
         after_append: Callable[[int, bytes], None] | None = None,
+        check: Callable[[SqliteJournal], None] | None = None,
         page_size: int = PAGE_SIZE,
     ) -> None:
         if durability is Durability.MEMORY:
@@ -160,11 +164,18 @@ class SqliteJournal:
         try:
             with _errors_named(path):
                 self._connection.set_busy_timeout(10_000)
+                # Closing must not tidy up what a refused start found damaged.
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 if exists:
-                    self._check_opened(vfs is None)
+                    self._check_layout()
+                # A first start that was interrupted leaves a file without the table.
+                self._has_table = self._connection.table_exists("main", "batches")
+                self._position, self._chain = self._last_row()
+                if check is not None:
+                    check(self)
                 if not read_only:
                     self._prepare(exists, page_size)
-                self._position, self._chain = self._last_row()
+                    self._has_table = True
         except BaseException:
             self._connection.close()
             raise
@@ -207,13 +218,13 @@ class SqliteJournal:
     def rows(self, after: int = 0) -> Iterator[Row]:
         """As `read`, with the stored checksum and chain hash; reads a few rows at a time, so that no long read keeps
         the write-ahead log of a running server from being reused."""
+        if not self._has_table:
+            return
         with _errors_named(self.path):
-            before, chain = 0, GENESIS_CHAIN
             found = self._connection.execute(
                 "SELECT last, chain FROM batches WHERE last <= ? ORDER BY last DESC LIMIT 1", (after,)
             ).fetchall()
-        if found:
-            before, chain = int(found[0][0]), _blob(found[0][1], int(found[0][0]))
+        before, chain = _end_of(found)
         while True:
             with _errors_named(self.path):
                 found = self._connection.execute(
@@ -233,6 +244,8 @@ class SqliteJournal:
     def chain_at(self, position: int) -> bytes | None:
         if position == 0:
             return GENESIS_CHAIN
+        if not self._has_table:
+            return None
         with _errors_named(self.path):
             found = self._connection.execute("SELECT chain FROM batches WHERE last = ?", (position,)).fetchall()
         return _blob(found[0][0], position) if found else None
@@ -252,29 +265,33 @@ class SqliteJournal:
             raise JournalFailed(f"the journal {self.path} could not be synced: {_named(error)}") from error
 
     def close(self) -> None:
-        """Also copies the write-ahead log into the database, unless somebody else has it open."""
+        """Also copies the write-ahead log into the database, unless it failed or somebody else has it open."""
         try:
+            if not (self._failed or self._read_only):
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             self._connection.close()
         except apsw.Error as error:
             raise JournalFailed(f"the journal {self.path} could not be closed: {_named(error)}") from error
 
-    def _check_opened(self, look_into_wal: bool) -> None:
+    def check_wal(self) -> None:
+        """Raises `JournalDamaged` where the write-ahead log ends early for another reason than a crash."""
+        with _errors_named(self.path):
+            if self._connection.pragma("journal_mode") != "wal" or not self._connection.table_exists("main", "about"):
+                return
+            # Under NORMAL an unsynced end may be torn in any order, which says nothing about damage.
+            if self._about("durability") != Durability.FULL.value:
+                return
+            lost = lost_wal_frames(self.path, self._connection)
+        if lost:
+            raise JournalDamaged(f"the journal's write-ahead log {self.path}-wal is damaged: {lost}")
+
+    def _check_layout(self) -> None:
         layout = self._connection.pragma("user_version")
         if layout > FORMAT:
             raise JournalTooNew(
                 f"the journal {self.path} has layout {layout}; this Sparekey knows layout {FORMAT}. Start it with the "
                 "newer Sparekey"
             )
-        if not look_into_wal or self._connection.pragma("journal_mode") != "wal":
-            return
-        if not self._connection.table_exists("main", "about"):
-            return
-        # Under NORMAL an unsynced end may be torn in any order, which says nothing about damage.
-        if self._about("durability") != Durability.FULL.value:
-            return
-        lost = lost_wal_frames(self.path, self._connection)
-        if lost:
-            raise JournalDamaged(f"the journal's write-ahead log {self.path}-wal is damaged: {lost}")
 
     def _prepare(self, exists: bool, page_size: int) -> None:
         connection = self._connection
@@ -302,10 +319,10 @@ class SqliteJournal:
         return str(found[0][0]) if found else None
 
     def _last_row(self) -> tuple[int, bytes]:
-        if not self._connection.table_exists("main", "batches"):
+        if not self._has_table:
             return 0, GENESIS_CHAIN
         found = self._connection.execute("SELECT last, chain FROM batches ORDER BY last DESC LIMIT 1").fetchall()
-        return (int(found[0][0]), _blob(found[0][1], int(found[0][0]))) if found else (0, GENESIS_CHAIN)
+        return _end_of(found)
 
 
 class _errors_named:  # noqa: N801 - reads as the phrase it is
@@ -329,6 +346,16 @@ def _named(error: apsw.Error) -> str:
     code = getattr(error, "extendedresult", 0) or getattr(error, "result", 0)
     name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code) or type(error).__name__
     return f"{error} ({name})"
+
+
+def _end_of(found: list[Any]) -> tuple[int, bytes]:
+    """Position and chain hash from no row or one."""
+    if not found:
+        return 0, GENESIS_CHAIN
+    last, chain = found[0]
+    if not isinstance(last, int):
+        raise JournalDamaged("the last journal row is garbled")
+    return last, _blob(chain, last)
 
 
 def _blob(value: object, position: int) -> bytes:
