@@ -1,0 +1,311 @@
+"""What the wire side asks of others: history, market views, and who stands behind an account or a key.
+
+Others implement these by shape; nothing here is imported by them, because storage and wire do not know each other.
+All amounts, prices and rates are ints in 1e-8 units, all times int microseconds UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sparekey.terms.permissions import Permission
+
+
+class OrderView(Protocol):
+    """An order as replies show it, open or closed.
+
+    `quantity` is 0 while a MARKET order by `quote_quantity` has not been fitted. `client_order_id` is the present one
+    (a cancel renames the order). `working_us` is -1 until the order was on the book.
+    """
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def order_id(self) -> int: ...
+    @property
+    def account_id(self) -> int: ...
+    @property
+    def client_order_id(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def time_in_force(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def price(self) -> int: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def quote_quantity(self) -> int: ...
+    @property
+    def executed(self) -> int: ...
+    @property
+    def executed_quote(self) -> int: ...
+    @property
+    def stop_price(self) -> int: ...
+    @property
+    def iceberg_quantity(self) -> int: ...
+    @property
+    def trailing_delta(self) -> int: ...
+    @property
+    def strategy_id(self) -> int | None: ...
+    @property
+    def strategy_type(self) -> int | None: ...
+    @property
+    def prevention_mode(self) -> str: ...
+    @property
+    def prevented_match_id(self) -> int: ...
+    @property
+    def prevented_quantity(self) -> int: ...
+    @property
+    def expiry_reason(self) -> str: ...
+    @property
+    def created_us(self) -> int: ...
+    @property
+    def updated_us(self) -> int: ...
+    @property
+    def working_us(self) -> int: ...
+
+
+class FillView(Protocol):
+    """One account's side of one trade (`GET /api/v3/myTrades`)."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def trade_id(self) -> int: ...
+    @property
+    def order_id(self) -> int: ...
+    @property
+    def price(self) -> int: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def quote_quantity(self) -> int: ...
+    @property
+    def fee(self) -> int: ...
+    @property
+    def fee_asset(self) -> str: ...
+    @property
+    def time_us(self) -> int: ...
+    @property
+    def is_buyer(self) -> bool: ...
+    @property
+    def is_maker(self) -> bool: ...
+
+
+class OrderArchive(Protocol):
+    """Closed orders and all fills, what is pending merged in: a fill shows in the same instant as its reply leaves.
+
+    `orders` and `trades` are ascending by id. Bounds are inclusive; None means unbounded. Without `from_order_id`,
+    `from_id` and `start_us` the newest `limit` are meant, otherwise the oldest from there.
+    """
+
+    def order(
+        self, account_id: int, symbol: str, *, order_id: int = 0, client_order_id: str = ""
+    ) -> OrderView | None:
+        """A closed order by id, or the newest closed one with this client order id."""
+        ...
+
+    def orders(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        from_order_id: int | None,
+        start_us: int | None,
+        end_us: int | None,
+        limit: int,
+    ) -> Sequence[OrderView]:
+        """Closed orders; times filter by creation. The caller merges the open ones."""
+        ...
+
+    def trades(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        order_id: int | None,
+        from_id: int | None,
+        start_us: int | None,
+        end_us: int | None,
+        limit: int,
+    ) -> Sequence[FillView]: ...
+
+
+class PrintView(Protocol):
+    """One print of the market."""
+
+    @property
+    def trade_id(self) -> int: ...
+    @property
+    def price(self) -> int: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def quote_quantity(self) -> int: ...
+    @property
+    def time_us(self) -> int: ...
+    @property
+    def buyer_is_maker(self) -> bool: ...
+
+
+class AggregateView(Protocol):
+    """Prints of one taker order at one price and time."""
+
+    @property
+    def aggregate_id(self) -> int: ...
+    @property
+    def price(self) -> int: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def first_trade_id(self) -> int: ...
+    @property
+    def last_trade_id(self) -> int: ...
+    @property
+    def time_us(self) -> int: ...
+    @property
+    def buyer_is_maker(self) -> bool: ...
+
+
+class CandleView(Protocol):
+    """`close_us` is the last microsecond of the bucket (next open - 1)."""
+
+    @property
+    def open_us(self) -> int: ...
+    @property
+    def close_us(self) -> int: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def high(self) -> int: ...
+    @property
+    def low(self) -> int: ...
+    @property
+    def close(self) -> int: ...
+    @property
+    def volume(self) -> int: ...
+    @property
+    def quote_volume(self) -> int: ...
+    @property
+    def trades(self) -> int: ...
+    @property
+    def taker_volume(self) -> int: ...
+    @property
+    def taker_quote_volume(self) -> int: ...
+
+
+class WindowView(Protocol):
+    """Statistics of one symbol over one window. Ids are -1 and prices 0 where nothing traded.
+
+    `previous_close` is the price of the last trade before the window (0: none known).
+    """
+
+    @property
+    def open_us(self) -> int: ...
+    @property
+    def close_us(self) -> int: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def high(self) -> int: ...
+    @property
+    def low(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    @property
+    def last_quantity(self) -> int: ...
+    @property
+    def previous_close(self) -> int: ...
+    @property
+    def volume(self) -> int: ...
+    @property
+    def quote_volume(self) -> int: ...
+    @property
+    def trades(self) -> int: ...
+    @property
+    def first_trade_id(self) -> int: ...
+    @property
+    def last_trade_id(self) -> int: ...
+
+
+class MarketViews(Protocol):
+    """What is derived from prints, the synthetic past included. Sequences are ascending; None means unbounded."""
+
+    def trades(self, symbol: str, *, from_id: int | None, limit: int) -> Sequence[PrintView]:
+        """From `from_id` on, or the newest `limit`."""
+        ...
+
+    def agg_trades(
+        self, symbol: str, *, from_id: int | None, start_us: int | None, end_us: int | None, limit: int
+    ) -> Sequence[AggregateView]: ...
+
+    def candles(
+        self,
+        symbol: str,
+        interval: str,
+        *,
+        start_us: int | None,
+        end_us: int | None,
+        limit: int,
+        zone_offset_us: int,
+        now_us: int,
+    ) -> Sequence[CandleView]:
+        """Candles whose open time lies within the bounds (always UTC); the zone shifts bucket boundaries only.
+
+        `interval` is one of Binance's sixteen. Without `start_us` the newest up to `end_us`. The last one may be
+        unfinished; minutes without a print repeat the price before.
+        """
+        ...
+
+    def ticker_window(self, symbol: str, open_us: int, close_us: int) -> WindowView:
+        """Rolling windows and days alike: the caller computes the bounds, both inclusive."""
+        ...
+
+    def average_price(self, symbol: str, minutes: int, now_us: int) -> tuple[int, int]:
+        """Volume-weighted price of the last minutes (the last price if none traded), time of the last trade."""
+        ...
+
+    def last_price(self, symbol: str) -> int:
+        """0: never traded."""
+        ...
+
+
+class KeyView(Protocol):
+    """What replies say of the calling key."""
+
+    @property
+    def permissions(self) -> Permission: ...
+    @property
+    def created_us(self) -> int: ...
+    @property
+    def expires_us(self) -> int:
+        """0: never."""
+        ...
+
+    @property
+    def ip_restricted(self) -> bool: ...
+
+
+class AccountView(Protocol):
+    """What replies say of an account."""
+
+    @property
+    def can_trade(self) -> bool: ...
+    @property
+    def can_withdraw(self) -> bool: ...
+    @property
+    def can_deposit(self) -> bool: ...
+
+
+class Directory(Protocol):
+    """Accounts and keys, by the ids of an admission."""
+
+    def key(self, key_id: int) -> KeyView: ...
+
+    def account(self, account_id: int) -> AccountView: ...
