@@ -1,0 +1,141 @@
+"""The management API, `/sparekey/v1`: JSON, OpenAPI 3.1, an operator's token. An API key can never call it."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from sparekey.console.management import Management, ManagementRefused
+
+_Text = Annotated[str, Field(max_length=20_000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewAccount(_Body):
+    email: _Text
+    kyc: Literal["none", "pending", "approved"] = "none"
+    totp: bool = False
+    fund: dict[str, str] = Field(default_factory=dict, max_length=100)
+
+
+class Funding(_Body):
+    fund: dict[str, str] = Field(min_length=1, max_length=100)
+
+
+class NewKey(_Body):
+    label: _Text
+    type: Literal["hmac", "rsa", "ed25519"] = "hmac"
+    publicKey: _Text | None = None  # noqa: N815 -- the wire's spelling
+    permissions: list[str] = Field(default_factory=list, max_length=20)
+    ips: list[str] = Field(default_factory=list, max_length=1000)
+
+
+class Duration(_Body):
+    duration: Annotated[str, Field(max_length=40)]
+
+
+def make_console(management: Management, operator_token: str) -> FastAPI:
+    """The ASGI application of the console: for now the management API and its OpenAPI document."""
+    application = FastAPI(
+        title="Sparekey management API",
+        version="1",
+        openapi_url="/sparekey/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+
+    def need_operator(authorization: Annotated[str, Header()] = "") -> None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), operator_token.encode()):
+            raise HTTPException(401, "the operator's token is missing or wrong; it is in operator.env")
+
+    router = APIRouter(prefix="/sparekey/v1", dependencies=[Depends(need_operator)])
+
+    @router.post("/accounts")
+    async def create_account(body: NewAccount) -> dict[str, Any]:
+        return await management.create_account(body.email, kyc=body.kyc, totp=body.totp, fund=body.fund)
+
+    @router.get("/accounts/{email}")
+    async def show_account(email: str) -> dict[str, Any]:
+        return management.show_account(email)
+
+    @router.post("/accounts/{email}/fund")
+    async def fund(email: str, body: Funding) -> dict[str, Any]:
+        return await management.fund(email, body.fund)
+
+    @router.post("/accounts/{email}/keys")
+    async def create_key(email: str, body: NewKey) -> JSONResponse:
+        document = await management.create_key(
+            email,
+            label=body.label,
+            key_type=body.type,
+            public_key=body.publicKey or "",
+            permissions=body.permissions,
+            ips=body.ips,
+        )
+        # A secret must not stay in any cache on the way.
+        return JSONResponse(document, headers={"Cache-Control": "no-store"})
+
+    @router.get("/accounts/{email}/keys")
+    async def list_keys(email: str) -> list[dict[str, Any]]:
+        return management.list_keys(email)
+
+    @router.get("/keys/{api_key}")
+    async def show_key(api_key: str) -> dict[str, Any]:
+        return management.show_key(api_key)
+
+    @router.delete("/keys/{api_key}")
+    async def delete_key(api_key: str) -> dict[str, Any]:
+        return await management.delete_key(api_key)
+
+    @router.get("/clock")
+    async def show_clock() -> dict[str, int]:
+        return management.show_clock()
+
+    @router.post("/clock/advance")
+    async def advance_clock(body: Duration) -> dict[str, int]:
+        return await management.advance_clock(body.duration)
+
+    @router.post("/clock/skew")
+    async def skew_clock(body: Duration) -> dict[str, int]:
+        return await management.skew_clock(body.duration)
+
+    @router.get("/calls")
+    async def tail_calls(
+        key: Annotated[str, Query(max_length=64)] = "", limit: Annotated[int, Query(ge=1, le=10_000)] = 100
+    ) -> list[dict[str, Any]]:
+        return await management.tail_calls(api_key=key, limit=limit)
+
+    application.include_router(router)
+
+    @application.exception_handler(ManagementRefused)
+    async def refuse(request: Request, error: ManagementRefused) -> JSONResponse:
+        return _error(error.status, error.refusal.reason.slug, error.refusal.explanation)
+
+    @application.exception_handler(RequestValidationError)
+    async def refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _error(422, "request-invalid", f"{where}: {first['msg']}")
+
+    @application.exception_handler(HTTPException)
+    async def refuse_http(request: Request, error: HTTPException) -> JSONResponse:
+        slug = {401: "operator-token-wrong", 404: "route-unknown", 405: "method-unknown"}.get(
+            error.status_code, "request-invalid"
+        )
+        return _error(error.status_code, slug, str(error.detail))
+
+    return application
+
+
+def _error(status: int, reason: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"reason": reason, "message": message}}, status_code=status)

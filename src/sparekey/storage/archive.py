@@ -1,0 +1,465 @@
+"""The archive: closed orders, fills, prints and one-minute candles, written after the journal and rebuilt from it.
+
+A thread writes; queries on the loop merge what is not written yet, so that a fill is visible at once. A full disk
+never stops trading: rows wait in bounded memory, `problem` says so, and `position` tells from where a later start
+catches up out of the journal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sparekey.market.candles import Candle
+from sparekey.sequencer.ports import Published
+from sparekey.venue.effects import ClosedOrder, Print
+
+#: Rows that may wait for a disk that refuses them. Beyond it the archive stops taking rows until the next start.
+MAX_WAITING = 400_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
+INSERT OR IGNORE INTO progress VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS orders (
+    account_id INTEGER, symbol TEXT, order_id INTEGER, client_order_id TEXT, created_us INTEGER,
+    image BLOB NOT NULL, PRIMARY KEY (account_id, symbol, order_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS orders_by_client_id ON orders (account_id, symbol, client_order_id);
+CREATE INDEX IF NOT EXISTS orders_by_time ON orders (account_id, symbol, created_us);
+CREATE TABLE IF NOT EXISTS fills (
+    account_id INTEGER, symbol TEXT, trade_id INTEGER, is_buyer INTEGER, order_id INTEGER, time_us INTEGER,
+    price INTEGER, quantity INTEGER, quote_quantity INTEGER, fee INTEGER, fee_asset TEXT, is_maker INTEGER,
+    PRIMARY KEY (account_id, symbol, trade_id, is_buyer)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS fills_by_order ON fills (account_id, symbol, order_id, trade_id);
+CREATE INDEX IF NOT EXISTS fills_by_time ON fills (account_id, symbol, time_us);
+CREATE TABLE IF NOT EXISTS prints (
+    symbol TEXT, trade_id INTEGER, time_us INTEGER, price INTEGER, quantity INTEGER, quote_quantity INTEGER,
+    buyer_is_maker INTEGER, aggregate_id INTEGER, PRIMARY KEY (symbol, trade_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS prints_by_time ON prints (symbol, time_us);
+CREATE INDEX IF NOT EXISTS prints_by_aggregate ON prints (symbol, aggregate_id);
+CREATE TABLE IF NOT EXISTS minutes (
+    symbol TEXT, open_us INTEGER, open INTEGER, high INTEGER, low INTEGER, close INTEGER, volume INTEGER,
+    quote_volume INTEGER, trade_count INTEGER, taker_base INTEGER, taker_quote INTEGER, PRIMARY KEY (symbol, open_us)
+) WITHOUT ROWID;
+"""
+
+
+class Fill(NamedTuple):
+    """One account's side of a trade; the row of `GET /api/v3/myTrades`. Amounts in 1e-8 units."""
+
+    account_id: int
+    symbol: str
+    trade_id: int
+    is_buyer: bool
+    order_id: int
+    time_us: int
+    price: int
+    quantity: int
+    quote_quantity: int
+    fee: int
+    fee_asset: str
+    is_maker: bool
+
+
+class Trade(NamedTuple):
+    """The market's print. Prints of one taker order at one price share an `aggregate_id`."""
+
+    symbol: str
+    trade_id: int
+    time_us: int
+    price: int
+    quantity: int
+    quote_quantity: int
+    buyer_is_maker: bool
+    aggregate_id: int
+
+
+class _Rows:
+    """Rows on their way to disk, also queryable, in arrival order."""
+
+    __slots__ = ("count", "fills", "minutes", "orders", "position", "trades", "urgent")
+
+    def __init__(self) -> None:
+        self.orders: dict[tuple[int, str], dict[int, ClosedOrder]] = {}
+        self.fills: dict[tuple[int, str], list[Fill]] = {}
+        self.trades: dict[str, list[Trade]] = {}
+        self.minutes: dict[tuple[str, int], Candle] = {}
+        self.position = 0
+        self.count = 0
+        self.urgent = False
+
+
+class Archive:
+    """A consumer of the sequencer. Queries and `receive` run on the loop; a thread writes.
+
+    `assets_of` gives a symbol's (base, quote) assets. `pending` gives what the sequencer has applied but not published
+    yet, so that a query made in the same pass of the loop misses nothing. Candles of the running minute come through
+    `put_minutes`, from the market views that aggregate them.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        assets_of: Callable[[str], tuple[str, str]],
+        pending: Callable[[], Sequence[Published]] = tuple,
+        interval_s: float = 1.0,
+    ) -> None:
+        self._path = str(path)
+        self._assets_of = assets_of
+        self._pending = pending
+        self._interval_s = interval_s
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._arriving = _Rows()
+        self._writing = _Rows()
+        self._refusing = False
+        self._intervals_waited = 0
+        self.problem = ""
+        self._writer = self._connect()
+        self._writer.executescript(_SCHEMA)
+        self._reader = self._connect()
+        #: Everything up to this journal position is in the file.
+        self.position: int = self._reader.execute("SELECT position FROM progress").fetchone()[0]
+        self._received = self.position
+        #: Per symbol: the last aggregate id, and what its prints have in common.
+        self._aggregates: dict[str, tuple[int, tuple[int, ...]]] = {
+            symbol: (aggregate_id, ())
+            for symbol, aggregate_id in self._reader.execute(
+                "SELECT symbol, max(aggregate_id) FROM prints GROUP BY symbol"
+            )
+        }
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, end the thread, close the file."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.flush()
+        self.flush()  # what arrived while older rows were being written
+        self._writer.close()
+        self._reader.close()
+
+    def set_first_aggregate(self, symbol: str, aggregate_id: int) -> None:
+        """The id that the symbol's first live aggregate gets (ids run on from the synthetic history)."""
+        self._aggregates.setdefault(symbol, (aggregate_id - 1, ()))
+
+    def receive(self, published: Sequence[Published]) -> None:
+        """Take what a commit published; positions that are known already are passed over."""
+        with self._lock:
+            if self._arriving.count + self._writing.count > MAX_WAITING:
+                self._refusing = True
+                self.problem = f"the archive stopped at journal position {self.position}; a restart catches up"
+            if self._refusing:
+                return
+            for item in published:
+                if item.position > self._received:
+                    for effect in item.effects:
+                        self._add(self._arriving, effect)
+                    self._received = self._arriving.position = item.position
+
+    def put_minutes(self, minutes: Iterable[tuple[str, Candle]]) -> None:
+        """One-minute candles as they stand; a later one of the same minute replaces the earlier."""
+        with self._lock:
+            for symbol, candle in minutes:
+                self._arriving.minutes[symbol, candle.open_us] = candle
+
+    def flush(self) -> None:
+        """Write everything that waits now; what fails keeps waiting, and `problem` names the cause."""
+        with self._lock:
+            if not self._writing.position:
+                self._writing, self._arriving = self._arriving, _Rows()
+            rows = self._writing
+        if not rows.position:
+            return
+        try:
+            self._write(rows)
+        except (sqlite3.Error, OSError) as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            if not self._refusing:
+                self.problem = f"the archive cannot be written ({error}); {rows.count} rows wait"
+            return
+        with self._lock:
+            self._writing = _Rows()
+            self.position = rows.position
+            if not self._refusing:
+                self.problem = ""
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            self._intervals_waited += 1
+            # An idle market's few prints are gathered for a minute, so that idling writes little.
+            if self._arriving.urgent or self._arriving.count >= 500 or self._intervals_waited >= 60:
+                self._intervals_waited = 0
+                self.flush()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode=WAL")
+        # Rebuilt from the journal when lost: nothing here needs a sync of its own.
+        database.execute("PRAGMA synchronous=OFF")
+        return database
+
+    def _add(self, rows: _Rows, effect: Any) -> None:
+        if type(effect) is ClosedOrder:
+            rows.orders.setdefault((effect.account_id, effect.symbol), {})[effect.order_id] = effect
+            rows.count += 1
+            rows.urgent = True
+        elif type(effect) is Print:
+            rows.trades.setdefault(effect.symbol, []).append(self._trade_of(effect))
+            rows.count += 1
+            if effect.taker_order_id or effect.maker_order_id:
+                rows.urgent = True
+                for fill in self._fills_of(effect):
+                    rows.fills.setdefault((fill.account_id, fill.symbol), []).append(fill)
+
+    def _trade_of(self, effect: Print) -> Trade:
+        # One aggregate: same taker order, price and time (Binance spot REST, "Compressed/Aggregate trades list").
+        common = (effect.price, effect.time_us, effect.taker_order_id, effect.buyer_is_maker)
+        aggregate_id, last_common = self._aggregates.get(effect.symbol, (0, ()))
+        if common != last_common:
+            aggregate_id += 1
+            self._aggregates[effect.symbol] = (aggregate_id, common)
+        return Trade(
+            effect.symbol,
+            effect.trade_id,
+            effect.time_us,
+            effect.price,
+            effect.quantity,
+            effect.quote_quantity,
+            effect.buyer_is_maker,
+            aggregate_id,
+        )
+
+    def _fills_of(self, effect: Print) -> Iterator[Fill]:
+        """The sides that real accounts had in a trade; order id 0 is a market participant."""
+        base, quote = self._assets_of(effect.symbol)
+        for order_id, account_id, fee, is_maker in (
+            (effect.maker_order_id, effect.maker_account_id, effect.maker_fee, True),
+            (effect.taker_order_id, effect.taker_account_id, effect.taker_fee, False),
+        ):
+            if order_id:
+                is_buyer = effect.buyer_is_maker == is_maker
+                yield Fill(
+                    account_id,
+                    effect.symbol,
+                    effect.trade_id,
+                    is_buyer,
+                    order_id,
+                    effect.time_us,
+                    effect.price,
+                    effect.quantity,
+                    effect.quote_quantity,
+                    fee,
+                    base if is_buyer else quote,
+                    is_maker,
+                )
+
+    def _write(self, rows: _Rows) -> None:
+        encode = msgspec.msgpack.encode
+        writer = self._writer
+        writer.execute("BEGIN IMMEDIATE")
+        writer.executemany(
+            "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (o.account_id, o.symbol, o.order_id, o.client_order_id, o.created_us, encode(o))
+                for orders in rows.orders.values()
+                for o in orders.values()
+            ],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [fill for fills in rows.fills.values() for fill in fills],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [trade for trades in rows.trades.values() for trade in trades],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO minutes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    symbol,
+                    c.open_us,
+                    c.open,
+                    c.high,
+                    c.low,
+                    c.close,
+                    c.volume,
+                    c.quote_volume,
+                    c.trade_count,
+                    c.taker_base,
+                    c.taker_quote,
+                )
+                for (symbol, _), c in rows.minutes.items()
+            ],
+        )
+        writer.execute("UPDATE progress SET position = ?", (rows.position,))
+        writer.execute("COMMIT")
+
+    # --- queries -----------------------------------------------------------------------------------------------------
+
+    def order(
+        self, account_id: int, symbol: str, *, order_id: int = 0, client_order_id: str = ""
+    ) -> ClosedOrder | None:
+        """A closed order by id, else the newest one with this client order id; None if there is none."""
+        waiting = [
+            order
+            for rows in self._waiting()
+            for order in rows.orders.get((account_id, symbol), {}).values()
+            if (order.order_id == order_id if order_id else order.client_order_id == client_order_id)
+        ]
+        if waiting:
+            return max(waiting, key=lambda order: order.order_id)
+        condition, value = ("order_id = ?", order_id) if order_id else ("client_order_id = ?", client_order_id)
+        row = self._reader.execute(
+            f"SELECT image FROM orders WHERE account_id = ? AND symbol = ? AND {condition}"
+            " ORDER BY order_id DESC LIMIT 1",
+            (account_id, symbol, value),
+        ).fetchone()
+        return None if row is None else msgspec.msgpack.decode(row[0], type=ClosedOrder)
+
+    def orders(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        from_order_id: int | None = None,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        limit: int = 500,
+    ) -> list[ClosedOrder]:
+        """Closed orders ascending by id: from an id, or created within [start, end], or else the newest `limit`."""
+        forwards = from_order_id is not None or start_us is not None
+        first = from_order_id or 0
+        low, high = _bounds(start_us, end_us)
+        waiting = [
+            order
+            for rows in self._waiting()
+            for order in rows.orders.get((account_id, symbol), {}).values()
+            if order.order_id >= first and low <= order.created_us <= high
+        ]
+        rows = self._reader.execute(
+            "SELECT image FROM orders WHERE account_id = ? AND symbol = ? AND order_id >= ?"
+            f" AND created_us BETWEEN ? AND ? ORDER BY order_id {'ASC' if forwards else 'DESC'} LIMIT ?",
+            (account_id, symbol, first, low, high, limit),
+        )
+        stored = [msgspec.msgpack.decode(row[0], type=ClosedOrder) for row in rows]
+        merged = sorted({order.order_id: order for order in stored + waiting}.values(), key=lambda o: o.order_id)
+        return merged[:limit] if forwards else merged[-limit:]
+
+    def trades(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        order_id: int | None = None,
+        from_id: int | None = None,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        limit: int = 500,
+    ) -> list[Fill]:
+        """An account's trades ascending by id: of an order, from an id, within [start, end], or the newest `limit`."""
+        forwards = from_id is not None or start_us is not None
+        low, high = _bounds(start_us, end_us)
+        waiting = [
+            fill
+            for rows in self._waiting()
+            for fill in rows.fills.get((account_id, symbol), ())
+            if (not order_id or fill.order_id == order_id)
+            and fill.trade_id >= (from_id or 0)
+            and low <= fill.time_us <= high
+        ]
+        conditions = "account_id = ? AND symbol = ? AND trade_id >= ? AND time_us BETWEEN ? AND ?"
+        values = [account_id, symbol, from_id or 0, low, high]
+        if order_id:
+            conditions += " AND order_id = ?"
+            values.append(order_id)
+        rows = self._reader.execute(
+            f"SELECT * FROM fills WHERE {conditions} ORDER BY trade_id {'ASC' if forwards else 'DESC'} LIMIT ?",
+            (*values, limit),
+        )
+        stored = [Fill(*row) for row in rows]
+        merged = sorted({(fill.trade_id, bool(fill.is_buyer)): fill for fill in stored + waiting}.items())
+        chosen = merged[:limit] if forwards else merged[-limit:]
+        return [fill for _, fill in chosen]
+
+    def prints(
+        self,
+        symbol: str,
+        *,
+        from_id: int | None = None,
+        from_aggregate_id: int | None = None,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        limit: int = 500,
+    ) -> list[Trade]:
+        """The market's prints ascending by id: from a trade or aggregate id, within [start, end], or the newest."""
+        forwards = from_id is not None or from_aggregate_id is not None or start_us is not None
+        low, high = _bounds(start_us, end_us)
+        first, first_aggregate = from_id or 0, from_aggregate_id or 0
+        waiting = [
+            trade
+            for rows in self._waiting()
+            for trade in rows.trades.get(symbol, ())
+            if trade.trade_id >= first and trade.aggregate_id >= first_aggregate and low <= trade.time_us <= high
+        ]
+        rows = self._reader.execute(
+            "SELECT * FROM prints WHERE symbol = ? AND trade_id >= ? AND aggregate_id >= ? AND time_us BETWEEN ? AND ?"
+            f" ORDER BY trade_id {'ASC' if forwards else 'DESC'} LIMIT ?",
+            (symbol, first, first_aggregate, low, high, limit),
+        )
+        stored = [Trade(*row) for row in rows]
+        merged = sorted({trade.trade_id: trade for trade in stored + waiting}.items())
+        chosen = merged[:limit] if forwards else merged[-limit:]
+        return [trade for _, trade in chosen]
+
+    def minutes(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        """One-minute candles that open within [start, end], ascending; minutes without a trade are missing."""
+        found = {
+            row[0]: Candle(*row)
+            for row in self._reader.execute(
+                "SELECT open_us, open, high, low, close, volume, quote_volume, trade_count, taker_base, taker_quote"
+                " FROM minutes WHERE symbol = ? AND open_us BETWEEN ? AND ?",
+                (symbol, start_us, end_us),
+            )
+        }
+        with self._lock:
+            for rows in (self._writing, self._arriving):
+                for (of_symbol, open_us), candle in rows.minutes.items():
+                    if of_symbol == symbol and start_us <= open_us <= end_us:
+                        found[open_us] = candle
+        return [found[open_us] for open_us in sorted(found)]
+
+    def _waiting(self) -> list[_Rows]:
+        """What is not in the file yet, oldest first, including what the sequencer has not published."""
+        waiting = [self._writing, self._arriving]
+        unpublished = [item for item in self._pending() if item.position > self._received]
+        if unpublished:
+            rows = _Rows()
+            aggregates = dict(self._aggregates)
+            for item in unpublished:
+                for effect in item.effects:
+                    self._add(rows, effect)
+            self._aggregates = aggregates  # they will be counted when they are received
+            waiting.append(rows)
+        return waiting
+
+
+def _bounds(start_us: int | None, end_us: int | None) -> tuple[int, int]:
+    return (0 if start_us is None else start_us), (2**62 if end_us is None else end_us)
