@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= .sparekey
+SOURCES = $(wildcard src tests bench docs/conf.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up test test-long test-clients check bench docs lock clean
@@ -51,8 +52,8 @@ test-clients: $(VENV)/test.stamp $(VENV)-freqtrade/stamp $(VENV)-nautilus/stamp 
 	@SPAREKEY_FREQTRADE=$(VENV)-freqtrade/bin SPAREKEY_NAUTILUS=$(VENV)-nautilus/bin $(BIN)/python -m pytest -m clients --timeout 300
 
 check: $(VENV)/test.stamp ## lint, types, import directions
-	@$(BIN)/ruff check src tests bench
-	@$(BIN)/ruff format --check --quiet src tests bench || { echo "Run: .venv/bin/ruff format src tests bench"; exit 1; }
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run: $(BIN)/ruff format $(SOURCES)"; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
@@ -67,8 +68,15 @@ $(VENV)-docs/stamp: requirements/docs.txt
 docs: $(VENV)-docs/stamp ## build the documentation into docs/_build/html
 	@$(VENV)-docs/bin/sphinx-build -q -W -b html docs docs/_build/html
 
-lock: ## (maintainers) compile the lock files; needs uv on the PATH
-	@for name in run test docs freqtrade nautilus; do uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate -o requirements/$$name.txt requirements/$$name.in; done
+# The tests' lock comes first and binds the user's, so that nobody runs a version that no test has seen.
+UV ?= uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate $(UPGRADE)
+lock: ## (maintainers) compile the lock files; needs uv; UPGRADE=--upgrade takes the newest
+	$(COMPILE) -o requirements/test.txt pyproject.toml --group test
+	$(COMPILE) -o requirements/run.txt pyproject.toml --group build --constraints requirements/test.txt
+	$(COMPILE) -o requirements/docs.txt --group docs
+	$(COMPILE) -o requirements/freqtrade.txt --group freqtrade
+	$(COMPILE) -o requirements/nautilus.txt --group nautilus
 
 clean: ## remove environments and caches
 	@rm -rf $(VENV) $(VENV)-freqtrade $(VENV)-nautilus $(VENV)-docs .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
