@@ -42,3 +42,14 @@ def scale_price(price: int, multiplier: int) -> int:
 def floor_to_step(amount: int, step: int) -> int:
     """Down to a multiple of a tick or lot step; a step of zero means "off"."""
     return amount // step * step if step > 0 else amount
+
+
+def percent_thousandths(change: int, base: int) -> int:
+    """`change` in thousandths of a percent of `base`, to the nearest, halves away from zero; zero without a base.
+
+    Shown only (`priceChangePercent`); nothing is paid by it.
+    """
+    if not base:
+        return 0
+    size = (abs(change) * 200_000 + base) // (2 * base)
+    return -size if change < 0 else size

@@ -1,4 +1,4 @@
-"""What the wire side asks of others: history, market views, and who stands behind an account or a key.
+"""What the wire side asks of others: history, market views, and the present state of the spot shard.
 
 Others implement these by shape; nothing here is imported by them, because storage and wire do not know each other.
 All amounts, prices and rates are ints in 1e-8 units, all times int microseconds UTC.
@@ -6,10 +6,10 @@ All amounts, prices and rates are ints in 1e-8 units, all times int microseconds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sparekey.terms.permissions import Permission
+from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 
 
 class OrderView(Protocol):
@@ -105,9 +105,7 @@ class OrderArchive(Protocol):
     `from_id` and `start_us` the newest `limit` are meant, otherwise the oldest from there.
     """
 
-    def order(
-        self, account_id: int, symbol: str, *, order_id: int = 0, client_order_id: str = ""
-    ) -> OrderView | None:
+    def order(self, account_id: int, symbol: str, *, order_id: int = 0, client_order_id: str = "") -> OrderView | None:
         """A closed order by id, or the newest closed one with this client order id."""
         ...
 
@@ -276,36 +274,58 @@ class MarketViews(Protocol):
         ...
 
 
-class KeyView(Protocol):
-    """What replies say of the calling key."""
+class BalanceView(Protocol):
+    @property
+    def free(self) -> int: ...
+    @property
+    def locked(self) -> int: ...
+
+
+#: (price, quantity) of a level.
+Level = tuple[int, int]
+
+
+class SpotView(Protocol):
+    """What replies read of the spot shard's state."""
 
     @property
-    def permissions(self) -> Permission: ...
-    @property
-    def created_us(self) -> int: ...
-    @property
-    def expires_us(self) -> int:
-        """0: never."""
+    def assets(self) -> Mapping[str, AssetRules]: ...
+
+    def rules(self, symbol: str) -> SymbolRules | None: ...
+
+    def symbols(self) -> Sequence[SymbolRules]:
+        """In the order of listing."""
+        ...
+
+    def balances(self, account_id: int) -> Mapping[str, BalanceView]:
+        """Assets that the account ever held."""
+        ...
+
+    def account_updated_us(self, account_id: int) -> int:
+        """When a balance last changed; 0: never."""
+        ...
+
+    def open_order(
+        self, account_id: int, symbol: str, *, order_id: int = 0, client_order_id: str = ""
+    ) -> OrderView | None: ...
+
+    def open_orders(self, account_id: int, symbol: str = "") -> Sequence[OrderView]:
+        """Ascending by id; all symbols when `symbol` is empty."""
+        ...
+
+    def depth(self, symbol: str, limit: int) -> tuple[Sequence[Level], Sequence[Level]]:
+        """Bids and asks, best first."""
+        ...
+
+    def last_update_id(self, symbol: str) -> int:
+        """Changes with every change of the book; streams count by it as well."""
+        ...
+
+    def order_counts(self, account_id: int, now_us: int) -> Sequence[tuple[OrderLimit, int]]:
+        """The ORDERS limiters, each with what the account has used of its present window."""
         ...
 
     @property
-    def ip_restricted(self) -> bool: ...
-
-
-class AccountView(Protocol):
-    """What replies say of an account."""
-
-    @property
-    def can_trade(self) -> bool: ...
-    @property
-    def can_withdraw(self) -> bool: ...
-    @property
-    def can_deposit(self) -> bool: ...
-
-
-class Directory(Protocol):
-    """Accounts and keys, by the ids of an admission."""
-
-    def key(self, key_id: int) -> KeyView: ...
-
-    def account(self, account_id: int) -> AccountView: ...
+    def time_us(self) -> int:
+        """Time of the last command executed: of what has just happened."""
+        ...

@@ -1,0 +1,266 @@
+"""The wire side as one function: request in, reply out. Route, gate, parameters, handler, bytes.
+
+Nothing raised in here reaches the caller as anything but -1000; what was computed leaves when it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from sparekey.access.gate import Gate, late_check
+from sparekey.sequencer.clocks import Clocks
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.watch.calls import CallEntry
+from sparekey.wire.calls import Call
+from sparekey.wire.desk import Desk
+from sparekey.wire.errors import UNKNOWN_ERROR, error_body, public_error, retry_after
+from sparekey.wire.parameters import merge_pairs
+from sparekey.wire.requests import Reply, Request
+from sparekey.wire.signing import signed_payload
+from sparekey.wire.table import LIMIT_FAMILIES, Limiter, Route, Routes
+
+_log = structlog.get_logger(__name__)
+
+_OWNED = (b"/api/", b"/sapi/", b"/fapi/", b"/dapi/")
+
+_TIME_UNITS = {
+    b"": False,
+    b"MILLISECOND": False,
+    b"millisecond": False,
+    b"MICROSECOND": True,
+    b"microsecond": True,
+}
+_NO_BODY_METHODS = frozenset(("GET", "HEAD"))
+
+_ROUTE_UNKNOWN = Refusal(Reason.ROUTE_UNKNOWN)
+_BODY_REFUSED = Refusal(Reason.BODY_REFUSED)
+_TIME_UNIT_INVALID = Refusal(Reason.TIME_UNIT_INVALID)
+_ENCODING_NOT_ACCEPTED = Refusal(Reason.ENCODING_NOT_ACCEPTED)
+_NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>\n"
+
+#: Weight of a request that names no endpoint: it pays like the cheapest one, so that probing is not free.
+_UNROUTED_WEIGHT = 1
+
+#: An unknown "key" may be a secret pasted into the wrong field, so only this much of it is logged.
+_SHOWN_OF_UNKNOWN_KEY = 8
+_NAMELESS_KEY_REASONS = frozenset((Reason.KEY_UNKNOWN, Reason.KEY_MALFORMED))
+_LONGEST_USER_AGENT = 200
+
+Page = Callable[[Request], Reply]
+
+
+class Application:
+    """Implements `wire.requests.Application`. `log_call` takes the entry of every call; `pages` serves fixed paths
+    beside the API families (`/healthz`)."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        gate: Gate,
+        desk: Desk,
+        clocks: Clocks,
+        *,
+        when_durable: Callable[[Callable[[], None]], bool],
+        log_call: Callable[[CallEntry], object],
+        pages: Mapping[bytes, Page] | None = None,
+    ) -> None:
+        self._routes = routes
+        self._gate = gate
+        self._desk = desk
+        self._clocks = clocks
+        self._log_call = log_call
+        self._pages = dict(pages or {})
+        self.when_durable = when_durable
+
+    def owns(self, path: bytes) -> bool:
+        return path.startswith(_OWNED) or path in self._pages
+
+    def handle(self, request: Request) -> Reply | Awaitable[Reply]:
+        try:
+            return self._handle(request)
+        except Exception:
+            # The path alone: a query holds signatures.
+            _log.exception("a call failed inside", method=request.method, path=request.path.decode("latin-1"))
+            reply = Reply(UNKNOWN_ERROR.status, error_body(UNKNOWN_ERROR))
+            reply.code = UNKNOWN_ERROR.code
+            reply.reason = "internal-error"
+            return reply
+
+    def sent(self, request: Request, reply: Reply) -> None:
+        """Write the call's log entry. No query string, so no signature."""
+        self._log_call(
+            CallEntry(
+                request.received_us,
+                reply.api_key,
+                request.ip,
+                request.method,
+                request.path.decode("latin-1"),
+                reply.weight,
+                reply.status,
+                reply.code,
+                reply.reason,
+                max(self._clocks.wall_us() - request.received_us, 0),
+                request.user_agent[:_LONGEST_USER_AGENT].decode("latin-1"),
+            )
+        )
+
+    # --- one call ----------------------------------------------------------------------------------------------------
+
+    def _handle(self, request: Request) -> Reply:
+        paths = self._routes.get(request.method)
+        route = paths.get(request.path) if paths is not None else None
+        if route is None:
+            return self._unrouted(request)
+        clocks = self._clocks
+        now_us = request.received_us + clocks.skew_us
+        body = request.body
+        pairs = merge_pairs(request.query, body)
+        weight = route.fixed_weight
+        if weight < 0:
+            weight = route.weigh({} if pairs.__class__ is Refusal else pairs)  # type: ignore[arg-type]
+        weight += route.charged_on_failure
+        gate = self._gate
+        refusal = gate.enter(request.ip, weight, now_us, route.family, route.endpoint)
+        if refusal is not None:
+            return self._refused(request, route, refusal, weight, now_us)
+        microseconds = _TIME_UNITS.get(request.time_unit)
+        if microseconds is None:
+            return self._refused(request, route, _TIME_UNIT_INVALID, weight, now_us)
+        if body and not _is_form(request):
+            return self._refused(request, route, _BODY_REFUSED, weight, now_us)
+        if request.accept and b"sbe" in request.accept and b"json" not in request.accept:
+            return self._refused(request, route, _ENCODING_NOT_ACCEPTED, weight, now_us)
+        if pairs.__class__ is Refusal:
+            return self._refused(request, route, pairs, weight, now_us)
+        values = route.reader.read(pairs)  # type: ignore[arg-type]
+        if values.__class__ is Refusal:
+            return self._refused(request, route, values, weight, now_us)
+        call = Call(route, values, now_us, microseconds)  # type: ignore[arg-type]
+        if route.keyed:
+            refusal = self._admit(request, route, call)
+            if refusal is not None:
+                return self._refused(request, route, refusal, weight, now_us)
+        outcome = route.handler(self._desk, call)
+        if outcome.__class__ is Refusal:
+            return self._refused(request, route, outcome, weight, now_us, call)
+        if route.charged_on_failure:
+            gate.give_back(request.ip, route.charged_on_failure, now_us, route.family, route.endpoint)
+            weight -= route.charged_on_failure
+        reply = Reply(200, outcome, self._usage(request, route, call) + call.headers)  # type: ignore[arg-type]
+        reply.weight = weight
+        if route.keyed:
+            reply.api_key = request.api_key.decode("latin-1")  # type: ignore[union-attr]
+        return reply
+
+    def _admit(self, request: Request, route: Route, call: Call) -> Refusal | None:
+        """Ask the gate who calls. None: `call` carries the admission."""
+        clocks = self._clocks
+        policy_us = request.received_us + clocks.policy_offset_us
+        if route.signed:
+            values = call.values
+            timestamp_us, window_us = values["timestamp"], values["recvWindow"]
+            admission = self._gate.admit(
+                request.ip,
+                request.api_key,
+                route.permission,
+                timestamp_us,
+                window_us,
+                signed_payload(request.query, request.body),
+                values["signature"],
+                call.now_us,
+                policy_us,
+            )
+            if admission.__class__ is Refusal:
+                return admission
+            if route.late_checked:
+                late = late_check(timestamp_us, window_us, clocks.wire_us())
+                if late is not None:
+                    return late
+        else:
+            admission = self._gate.identify(request.ip, request.api_key, route.permission, policy_us)
+            if admission.__class__ is Refusal:
+                return admission
+        call.admission = admission  # type: ignore[assignment]
+        call.account_id = admission.account_id  # type: ignore[union-attr]
+        if route.limiter is Limiter.ENDPOINT_UID:
+            return self._gate.charge_account(call.account_id, route.account_weight, call.now_us, route.endpoint)
+        return None
+
+    # --- replies -----------------------------------------------------------------------------------------------------
+
+    def _refused(
+        self,
+        request: Request,
+        route: Route,
+        refusal: Refusal,
+        weight: int,
+        now_us: int,
+        call: Call | None = None,
+    ) -> Reply:
+        error = public_error(refusal)
+        headers = self._usage(request, route, call)
+        if error.status in (418, 429):
+            wait_s = self._gate.retry_after_s(request.ip, now_us, route.family, route.endpoint)
+            headers += b"Retry-After: %d\r\n" % (wait_s or retry_after(refusal, now_us))
+        if call is not None:
+            headers += call.headers
+        reply = Reply(error.status, error_body(error), headers)
+        reply.weight = weight
+        reply.code = error.code
+        reply.reason = refusal.reason.slug
+        if route.keyed and request.api_key is not None:
+            reply.api_key = _shown_key(request.api_key, refusal.reason)
+        return reply
+
+    def _usage(self, request: Request, route: Route, call: Call | None) -> bytes:
+        """What the address (or the account) has used so far; on every reply."""
+        used = self._gate.used_weight(request.ip, route.family, route.endpoint)
+        if route.family != "sapi":
+            return b"X-MBX-USED-WEIGHT: %d\r\nX-MBX-USED-WEIGHT-1M: %d\r\n" % (used, used)
+        if route.limiter is not Limiter.ENDPOINT_UID:
+            return b"X-SAPI-USED-IP-WEIGHT-1M: %d\r\n" % used
+        if call is None or not call.account_id:
+            return b""
+        return b"X-SAPI-USED-UID-WEIGHT-1M: %d\r\n" % self._gate.used_account_weight(call.account_id, route.endpoint)
+
+    def _unrouted(self, request: Request) -> Reply:
+        page = self._pages.get(request.path)
+        if page is not None and request.method in _NO_BODY_METHODS:
+            return page(request)
+        now_us = request.received_us + self._clocks.skew_us
+        family = LIMIT_FAMILIES.get(request.path.split(b"/", 2)[1].decode("latin-1"), "spot")
+        endpoint = "unknown" if family == "sapi" else ""
+        refusal = self._gate.enter(request.ip, _UNROUTED_WEIGHT, now_us, family, endpoint) or _ROUTE_UNKNOWN
+        error = public_error(refusal)
+        headers = b""
+        if error.status in (418, 429):
+            wait_s = self._gate.retry_after_s(request.ip, now_us, family, endpoint)
+            headers = b"Retry-After: %d\r\n" % (wait_s or retry_after(refusal, now_us))
+        reply = Reply(error.status, error_body(error), headers)
+        if error.status == 404 and b"text/html" in request.accept:
+            reply.body, reply.content_type = _NOT_FOUND_PAGE, b"text/html; charset=utf-8"
+        reply.weight = _UNROUTED_WEIGHT
+        reply.code = error.code
+        reply.reason = refusal.reason.slug
+        return reply
+
+
+def _is_form(request: Request) -> bool:
+    """Whether a body may be read: a form (or of no declared type), uncompressed, and not on GET.
+
+    Binance takes parameters of GET from the query string alone; a body there is refused instead of interpreted.
+    """
+    if request.method in _NO_BODY_METHODS or request.content_encoding not in (b"", b"identity"):
+        return False
+    kind = request.content_type.partition(b";")[0].strip().lower()
+    return kind in (b"", b"application/x-www-form-urlencoded")
+
+
+def _shown_key(api_key: bytes, reason: Reason) -> str:
+    text = api_key.decode("latin-1")
+    if reason in _NAMELESS_KEY_REASONS:
+        return text[:_SHOWN_OF_UNKNOWN_KEY] + "…"
+    return text

@@ -1,0 +1,219 @@
+"""What a caller sees of a refusal: HTTP status, public code and message. Many reasons share one public code.
+
+Texts are Binance's own, letter by letter (spot REST, "Error codes"), because clients match them before the codes.
+Whatever lies behind -2015 looks alike outside: only the call log and the key's owner learn which it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+
+
+class PublicError(msgspec.Struct, frozen=True):
+    """`text` holds `{0}`, `{1}` for the refusal's facts."""
+
+    status: int
+    code: int
+    text: str
+
+
+def _bad(code: int, text: str) -> PublicError:
+    return PublicError(400, code, text)
+
+
+_KEY_REFUSED = PublicError(401, -2015, "Invalid API-key, IP, or permissions for action.")
+_SIGNATURE_REFUSED = _bad(-1022, "Signature for this request is not valid.")
+_TIMESTAMP_OLD = _bad(-1021, "Timestamp for this request is outside of the recvWindow.")
+_UNSUPPORTED = _bad(-1020, "This operation is not supported.")
+#: Answered for whatever goes wrong inside; the outcome is unknown to the caller.
+UNKNOWN_ERROR = PublicError(500, -1000, "An unknown error occurred while processing the request.")
+
+_WEIGHT = (
+    "Too much request weight used; current limit is {0} request weight per {1}. "
+    "Please use WebSocket Streams for live updates to avoid polling the API."
+)
+_BANNED = (
+    "Way too much request weight used; IP banned until {0}. "
+    "Please use WebSocket Streams for live updates to avoid bans."
+)
+
+#: Reasons of the management side, which no call here can meet.
+_MANAGEMENT = (
+    Reason.ACCOUNT_UNKNOWN,
+    Reason.ACCOUNT_EXISTS,
+    Reason.EMAIL_INVALID,
+    Reason.PASSWORD_WEAK,
+    Reason.KYC_MISSING,
+    Reason.FACTOR_MISSING,
+    Reason.FACTOR_WRONG,
+    Reason.FACTOR_USED,
+    Reason.LABEL_INVALID,
+    Reason.KEY_LIMIT,
+    Reason.KEY_TYPE_INVALID,
+    Reason.PUBLIC_KEY_MISSING,
+    Reason.PUBLIC_KEY_NOT_REQUIRED,
+    Reason.PUBLIC_KEY_INVALID,
+    Reason.PRIVATE_KEY_PASTED,
+    Reason.PERMISSION_UNKNOWN,
+    Reason.PERMISSION_PREREQUISITE,
+    Reason.WITHDRAWALS_NEED_WHITELIST,
+    Reason.WHITELIST_INVALID,
+    Reason.WHITELIST_TOO_WIDE,
+    Reason.WHITELIST_LOOPBACK,
+    Reason.WHITELIST_TOO_LONG,
+    Reason.ASSET_UNKNOWN,
+    Reason.AMOUNT_INVALID,
+    Reason.CLOCK_BACKWARDS,
+    Reason.CLOCK_TOO_FAR,
+    Reason.MODE_GUARDED,
+    Reason.REQUEST_INVALID,
+)
+
+PUBLIC_ERRORS: dict[Reason, PublicError] = {
+    # A path that does not exist has no public code; the body is ours.
+    Reason.ROUTE_UNKNOWN: PublicError(404, -1020, "This operation is not supported."),
+    Reason.IP_BANNED: PublicError(418, -1003, _BANNED),
+    Reason.IP_WEIGHT_EXCEEDED: PublicError(429, -1003, _WEIGHT),
+    Reason.ACCOUNT_WEIGHT_EXCEEDED: PublicError(429, -1003, _WEIGHT),
+    Reason.IP_RAW_REQUESTS_EXCEEDED: PublicError(429, -1003, "Too many requests queued."),
+    Reason.VERIFICATION_BUDGET_EXCEEDED: PublicError(429, -1003, "Too many requests queued."),
+    Reason.KEY_MALFORMED: PublicError(401, -2014, "API-key format invalid."),
+    Reason.KEY_UNKNOWN: _KEY_REFUSED,
+    Reason.KEY_DISABLED: _KEY_REFUSED,
+    Reason.KEY_DELETED: _KEY_REFUSED,
+    Reason.KEY_EXPIRED: _KEY_REFUSED,
+    Reason.KEY_FENCED: _KEY_REFUSED,
+    Reason.ACCOUNT_SUSPENDED: _KEY_REFUSED,
+    Reason.ACCOUNT_UNVERIFIED: _KEY_REFUSED,
+    Reason.IP_FOREIGN: _KEY_REFUSED,
+    Reason.PERMISSION_MISSING: _KEY_REFUSED,
+    Reason.SECRET_UNAVAILABLE: _KEY_REFUSED,
+    Reason.TIMESTAMP_TOO_OLD: _TIMESTAMP_OLD,
+    Reason.TIMESTAMP_AHEAD: _bad(-1021, "Timestamp for this request was 1000ms ahead of the server's time."),
+    Reason.SIGNATURE_INVALID: _SIGNATURE_REFUSED,
+    Reason.SIGNATURE_WRONG_TYPE: _SIGNATURE_REFUSED,
+    Reason.ORDER_COUNT_EXCEEDED: PublicError(429, -1015, "Too many new orders; current limit is {0} orders per {1}."),
+    # --- parameters
+    Reason.PARAMETER_MISSING: _bad(-1102, "Mandatory parameter '{0}' was not sent, was empty/null, or malformed."),
+    Reason.PARAMETERS_EITHER: _bad(-1102, "Param '{0}' or '{1}' must be sent, but both were empty/null!"),
+    Reason.PARAMETER_EMPTY: _bad(-1105, "Parameter '{0}' was empty."),
+    Reason.PARAMETER_ILLEGAL: _bad(-1100, "Illegal characters found in parameter '{0}'; legal range is '{1}'."),
+    Reason.PARAMETER_INVALID: _bad(-1130, "Data sent for parameter '{0}' is not valid."),
+    Reason.PARAMETER_TOO_LARGE: _bad(-1102, "'{0}' contains unexpected value. Cannot be greater than {1}."),
+    Reason.PARAMETER_OVERFLOW: _bad(-1108, "Parameter '{0}' overflowed."),
+    Reason.PARAMETER_PRECISION: _bad(-1111, "Parameter '{0}' has too much precision."),
+    Reason.PARAMETER_NOT_REQUIRED: _bad(-1106, "Parameter '{0}' sent when not required."),
+    Reason.PARAMETER_DUPLICATE: _bad(-1101, "Duplicate values for a parameter detected."),
+    Reason.PARAMETERS_SURPLUS: _bad(-1101, "Too many parameters; expected '{0}' and received '{1}'."),
+    Reason.PARAMETERS_UNREAD: _bad(
+        -1104, "Not all sent parameters were read; read '{0}' parameter(s) but was sent '{1}'."
+    ),
+    Reason.PARAMETER_UNKNOWN: _bad(-1103, "An unknown parameter was sent."),
+    Reason.PARAMETERS_COMBINATION: _bad(-1128, "Combination of optional parameters invalid."),
+    Reason.PARAMETER_JSON: _bad(-1135, "JSON sent for parameter '{0}' is not valid"),
+    Reason.TOO_MANY_VALUES: _bad(-1101, "Too many values sent for parameter '{0}', maximum allowed up to {1}."),
+    Reason.SPAN_TOO_LONG: _bad(-1127, "More than {0} hours between startTime and endTime."),
+    Reason.SYMBOL_UNKNOWN: _bad(-1121, "Invalid symbol."),
+    Reason.SYMBOLS_DUPLICATE: _bad(-1151, "Symbol is present multiple times in the list."),
+    Reason.SYMBOL_STATUS_INVALID: _bad(-1122, "Invalid symbolStatus."),
+    Reason.SYMBOL_STATUS_MISMATCH: _bad(-1220, "The symbol's status does not match the requested symbolStatus."),
+    Reason.INTERVAL_INVALID: _bad(-1120, "Invalid interval."),
+    Reason.TICKER_TYPE_INVALID: _bad(-1139, "Invalid ticker type."),
+    Reason.TIME_IN_FORCE_INVALID: _bad(-1115, "Invalid timeInForce."),
+    Reason.TIME_IN_FORCE_NOT_REQUIRED: _bad(-1114, "TimeInForce parameter sent when not required."),
+    Reason.ORDER_TYPE_INVALID: _bad(-1116, "Invalid orderType."),
+    Reason.SIDE_INVALID: _bad(-1117, "Invalid side."),
+    Reason.CLIENT_ORDER_ID_EMPTY: _bad(-1118, "New client order ID was empty."),
+    Reason.ORIGINAL_CLIENT_ORDER_ID_EMPTY: _bad(-1119, "Original client order ID was empty."),
+    Reason.STRATEGY_TYPE_TOO_SMALL: _bad(-1134, "`strategyType` was less than 1000000."),
+    Reason.CANCEL_RESTRICTIONS_INVALID: _bad(-1145, "Invalid cancelRestrictions"),
+    Reason.TIME_UNIT_INVALID: _bad(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."),
+    Reason.ENCODING_NOT_ACCEPTED: PublicError(406, -1020, "This operation is not supported."),
+    Reason.LISTEN_KEY_UNKNOWN: _bad(-1125, "This listenKey does not exist."),
+    # What is no form is not read, so what it held counts as not sent.
+    Reason.BODY_REFUSED: _bad(-1102, "A mandatory parameter was not sent, was empty/null, or malformed."),
+    Reason.OPERATION_UNSUPPORTED: _UNSUPPORTED,
+    # --- orders, before the engine
+    Reason.ORDER_COMBINATION: _bad(-1014, "Unsupported order combination."),
+    Reason.FILTER_FAILED: _bad(-1013, "Filter failure: {0}"),
+    Reason.PREVENTION_MODE_NOT_ALLOWED: _bad(
+        -1013, "This symbol does not allow the specified self-trade prevention mode."
+    ),
+    # --- orders, the engine
+    Reason.MARKET_CLOSED: _bad(-1013, "Market is closed."),
+    Reason.BALANCE_INSUFFICIENT: _bad(-2010, "Account has insufficient balance for requested action."),
+    Reason.CLIENT_ORDER_ID_DUPLICATE: _bad(-2010, "Duplicate order sent."),
+    Reason.WOULD_MATCH: _bad(-2010, "Order would immediately match and take."),
+    Reason.WOULD_TRIGGER: _bad(-2010, "Order would trigger immediately."),
+    Reason.ORDER_TYPE_NOT_ENABLED: _bad(-2010, "{0} orders are not supported for this symbol."),
+    Reason.QUOTE_QUANTITY_NOT_ENABLED: _bad(-2010, "Quote order qty market orders are not support for this symbol."),
+    Reason.ICEBERG_NOT_ENABLED: _bad(-2010, "Iceberg orders are not supported for this symbol."),
+    Reason.ICEBERG_TOO_LARGE: _bad(-2010, "IcebergQty exceeds QTY."),
+    Reason.TRAILING_NOT_ENABLED: _bad(-2010, "Trailing stop orders are not supported for this symbol."),
+    Reason.PEGGED_NOT_ENABLED: _bad(-2010, "Pegged orders are not supported for this symbol."),
+    Reason.NOTIONAL_ZERO: _bad(-2010, "Price * QTY is zero or less."),
+    Reason.LIQUIDITY_BELOW_LOT: _bad(-2010, "Order book liquidity is less than `{0}` filter minimum quantity."),
+    Reason.LIQUIDITY_NONE: _bad(-2010, "Order book liquidity is less than symbol minimum quantity."),
+    Reason.ORDER_UNKNOWN: _bad(-2011, "Unknown order sent."),
+    Reason.ORDER_NOT_FOUND: _bad(-2013, "Order does not exist."),
+    Reason.ORDER_ARCHIVED: _bad(
+        -2026, "Order was canceled or expired with no executed qty over 90 days ago and has been archived."
+    ),
+    Reason.CLIENT_ORDER_ID_MISMATCH: _bad(-2039, "Client order ID is not correct for this order ID."),
+    Reason.CANCEL_RESTRICTED: _bad(-2011, "Order was not canceled due to cancel restrictions."),
+    Reason.ACCOUNT_MAY_NOT_TRADE: _bad(-2010, "This account may not place or cancel orders."),
+    Reason.SYMBOL_NOT_PERMITTED: _bad(-2010, "This symbol is not permitted for this account."),
+    **dict.fromkeys(_MANAGEMENT, _UNSUPPORTED),
+}
+
+#: "STOP_LOSS_LIMIT" → "Stop loss limit", as Binance words it for types that a symbol does not take.
+_SPELL_TYPE: Callable[[str], str] = lambda text: text.replace("_", " ").capitalize()  # noqa: E731
+
+
+def public_error(refusal: Refusal) -> PublicError:
+    """The public side of a refusal, its text filled in with the refusal's facts."""
+    error = PUBLIC_ERRORS[refusal.reason]
+    if "{" not in error.text:
+        return error
+    facts = refusal.facts
+    if refusal.reason is Reason.ORDER_TYPE_NOT_ENABLED:
+        facts = tuple(_SPELL_TYPE(str(fact)) for fact in facts)
+    return PublicError(error.status, error.code, error.text.format(*facts))
+
+
+class _Body(msgspec.Struct):
+    code: int
+    msg: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def error_body(error: PublicError) -> bytes:
+    """`{"code":-1121,"msg":"Invalid symbol."}`"""
+    return _encode(_Body(error.code, error.text))
+
+
+_UNITS_US = {"SECOND": SECOND_US, "MINUTE": MINUTE_US, "HOUR": HOUR_US, "DAY": DAY_US}
+
+
+def retry_after(refusal: Refusal, now_us: int) -> int:
+    """Whole seconds for `Retry-After` on 429 and 418: until the fixed window or the ban ends. At least one.
+
+    Windows are aligned to UTC (spot REST, "IP limits"); `now_us` is the clock that the limiter counted by.
+    """
+    if refusal.reason is Reason.IP_BANNED:
+        wait_us = int(refusal.facts[0]) * 1_000 - now_us
+    elif len(refusal.facts) == 2:
+        count, _, unit = str(refusal.facts[1]).partition(" ")
+        window_us = int(count) * _UNITS_US[unit]
+        wait_us = window_us - now_us % window_us
+    else:
+        wait_us = MINUTE_US - now_us % MINUTE_US
+    return max(-(-wait_us // SECOND_US), 1)

@@ -1,0 +1,182 @@
+"""Spot: ping, time, and what is listed (`exchangeInfo`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from sparekey.access.limits import Limit
+from sparekey.terms.money import SCALE_DIGITS, format_money
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.venue.listing import SymbolRules
+from sparekey.wire.calls import Call
+from sparekey.wire.desk import Desk
+
+_encode = msgspec.json.Encoder().encode
+
+_COMBINATION = Refusal(Reason.PARAMETERS_COMBINATION)
+_SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
+
+SYMBOL_STATUSES = ("TRADING", "HALT", "BREAK")
+#: What a symbol's permission sets and an account may name (spot REST, "Account and symbol permissions").
+SPOT_PERMISSION = "SPOT"
+PERMISSIONS = ("SPOT", "MARGIN", "LEVERAGED", *(f"TRD_GRP_{number:03}" for number in range(2, 26)))
+
+
+def ping(desk: Desk, call: Call) -> bytes:
+    """`{}`"""
+    return b"{}"
+
+
+def time(desk: Desk, call: Call) -> bytes:
+    """The wire clock as it is now, which is what timestamps are compared with."""
+    return b'{"serverTime":%d}' % call.time(desk.clocks.wire_us())
+
+
+def exchange_info(desk: Desk, call: Call) -> bytes | Refusal:
+    """All symbols, or those asked for. Each symbol's text is made once and joined anew."""
+    values = call.values
+    chosen = _chosen(desk, values)
+    if isinstance(chosen, Refusal):
+        return chosen
+    with_sets: bool = values["showPermissionSets"]
+    head = desk.cache.get("exchange-info-head")
+    if head is None:
+        head = desk.cache["exchange-info-head"] = (
+            b'"rateLimits":' + _encode(rate_limits(desk, "spot")) + b',"exchangeFilters":[],"symbols":['
+        )
+    symbols = b",".join([_symbol_text(desk, rules, with_sets) for rules in chosen])
+    return b'{"timezone":"UTC","serverTime":%d,%b%b]}' % (call.time(desk.clocks.wire_us()), head, symbols)
+
+
+def check_exchange_info(values: Mapping[str, Any]) -> Refusal | None:
+    """`symbol`, `symbols` and `permissions` exclude each other; a status goes with neither of the first two."""
+    given = [name for name in ("symbol", "symbols", "permissions") if values[name] is not None]
+    if len(given) > 1 or (values["symbolStatus"] is not None and "permissions" not in given and given):
+        return _COMBINATION
+    for permission in values["permissions"] or ():
+        if permission not in PERMISSIONS:
+            return Refusal(Reason.PARAMETER_INVALID, ("permissions",))
+    return None
+
+
+def _chosen(desk: Desk, values: Mapping[str, Any]) -> Iterable[SymbolRules] | Refusal:
+    named = values["symbols"] or ((values["symbol"],) if values["symbol"] else None)
+    if named:
+        found = []
+        for symbol in named:
+            rules = desk.spot.rules(symbol)
+            if rules is None:
+                return _SYMBOL_UNKNOWN
+            found.append(rules)
+        return found
+    permissions = values["permissions"]
+    if permissions is not None and SPOT_PERMISSION not in permissions:
+        return ()
+    status = values["symbolStatus"]
+    return [rules for rules in desk.spot.symbols() if status is None or rules.status == status]
+
+
+def rate_limits(desk: Desk, family: str) -> list[dict[str, Any]]:
+    """The profile's limiters as `exchangeInfo` lists them."""
+    limits = desk.limits(family)
+    listed = [_limiter("REQUEST_WEIGHT", limits.weight)]
+    listed += [_limiter("ORDERS", limit) for limit in limits.orders]
+    if limits.raw_requests is not None:
+        listed.append(_limiter("RAW_REQUESTS", limits.raw_requests))
+    return listed
+
+
+def _limiter(kind: str, limit: Limit) -> dict[str, Any]:
+    return {
+        "rateLimitType": kind,
+        "interval": limit.interval,
+        "intervalNum": limit.interval_count,
+        "limit": limit.limit,
+    }
+
+
+def _symbol_text(desk: Desk, rules: SymbolRules, with_sets: bool) -> bytes:
+    # Rules are frozen, so a symbol that changes has new ones and misses this cache.
+    key = ("exchange-info", rules.symbol, with_sets)
+    cached: tuple[SymbolRules, bytes] | None = desk.cache.get(key)
+    if cached is None or cached[0] is not rules:
+        cached = desk.cache[key] = (rules, _encode(describe_symbol(rules, with_sets)))
+    return cached[1]
+
+
+def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
+    """One entry of `symbols`, with the filters that are enforced and no others."""
+    types = rules.order_types
+    return {
+        "symbol": rules.symbol,
+        "status": rules.status,
+        "baseAsset": rules.base_asset,
+        "baseAssetPrecision": SCALE_DIGITS,
+        "quoteAsset": rules.quote_asset,
+        "quotePrecision": SCALE_DIGITS,
+        "quoteAssetPrecision": SCALE_DIGITS,
+        "baseCommissionPrecision": SCALE_DIGITS,
+        "quoteCommissionPrecision": SCALE_DIGITS,
+        "orderTypes": types,
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
+        "quoteOrderQtyMarketAllowed": "MARKET" in types,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": False,
+        "amendAllowed": False,
+        "pegInstructionsAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": describe_filters(rules),
+        "permissions": [],
+        "permissionSets": [[SPOT_PERMISSION]] if with_sets else [],
+        "defaultSelfTradePreventionMode": rules.default_prevention_mode,
+        "allowedSelfTradePreventionModes": rules.prevention_modes,
+    }
+
+
+def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
+    money = format_money
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": money(rules.min_price),
+            "maxPrice": money(rules.max_price),
+            "tickSize": money(rules.tick_size),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": money(rules.min_quantity),
+            "maxQty": money(rules.max_quantity),
+            "stepSize": money(rules.step_size),
+        },
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": money(0),
+            "maxQty": money(rules.max_market_quantity),
+            "stepSize": money(0),
+        },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": money(rules.bid_multiplier_up),
+            "bidMultiplierDown": money(rules.bid_multiplier_down),
+            "askMultiplierUp": money(rules.ask_multiplier_up),
+            "askMultiplierDown": money(rules.ask_multiplier_down),
+            "avgPriceMins": rules.average_price_minutes,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": money(rules.min_notional),
+            "applyMinToMarket": rules.apply_min_notional_to_market,
+            "maxNotional": money(rules.max_notional),
+            "applyMaxToMarket": rules.apply_max_notional_to_market,
+            "avgPriceMins": rules.average_price_minutes,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
+    ]

@@ -1,0 +1,291 @@
+"""The spot family (`/api/v3`): one row per endpoint."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sparekey.terms.permissions import Permission
+from sparekey.terms.reasons import Reason
+from sparekey.wire import spot_account, spot_general, spot_market, spot_orders
+from sparekey.wire.parameters import (
+    Parameter,
+    boolean,
+    client_order_id,
+    decimal,
+    enum,
+    limit,
+    listen_key,
+    long,
+    symbol,
+    text_array,
+    time,
+    time_zone,
+)
+from sparekey.wire.table import Row, Security
+
+#: `/api/v3/userDataStream` ended on this day; clients older than that still call it.
+_LISTEN_KEYS_RETIRED = "2026-02-20"
+#: `ticker` and `ticker/tradingDay` take at most so many symbols.
+_MOST_SYMBOLS = 100
+
+_SYMBOL = symbol(mandatory=True)
+_START, _END = time("startTime"), time("endTime")
+_STATUS = enum("symbolStatus", spot_general.SYMBOL_STATUSES, Reason.SYMBOL_STATUS_INVALID)
+_TICKER_TYPE = enum("type", ("FULL", "MINI"), Reason.TICKER_TYPE_INVALID, default="FULL")
+_LIMIT = limit(500, 1000)
+_EITHER_ID = ("orderId", "origClientOrderId")
+
+_CANDLES: tuple[Parameter, ...] = (
+    _SYMBOL,
+    enum("interval", spot_market.INTERVALS, Reason.INTERVAL_INVALID, mandatory=True),
+    _START,
+    _END,
+    time_zone(),
+    _LIMIT,
+)
+
+_PLACEMENT: tuple[Parameter, ...] = (
+    _SYMBOL,
+    enum("side", spot_orders.SIDES, Reason.SIDE_INVALID, mandatory=True),
+    enum("type", spot_orders.TYPES, Reason.ORDER_TYPE_INVALID, mandatory=True),
+    enum("timeInForce", spot_orders.TIMES_IN_FORCE, Reason.TIME_IN_FORCE_INVALID),
+    decimal("quantity"),
+    decimal("quoteOrderQty"),
+    decimal("price"),
+    client_order_id("newClientOrderId"),
+    long("strategyId"),
+    long("strategyType"),
+    decimal("stopPrice"),
+    long("trailingDelta", least=1),
+    decimal("icebergQty"),
+    enum("newOrderRespType", spot_orders.RESPONSE_TYPES),
+    enum("selfTradePreventionMode", spot_orders.PREVENTION_MODES),
+    enum("pegPriceType", ("PRIMARY_PEG", "MARKET_PEG")),
+    long("pegOffsetValue"),
+    enum("pegOffsetType", ("PRICE_LEVEL",)),
+)
+
+_public = partial(Row, security=Security.NONE, permission=Permission.NONE)
+_read = partial(Row, security=Security.USER_DATA, permission=Permission.READING)
+_trade = partial(Row, security=Security.TRADE, permission=Permission.SPOT_AND_MARGIN_TRADING)
+_stream = partial(Row, security=Security.USER_STREAM, permission=Permission.READING)
+
+SPOT_ROWS: tuple[Row, ...] = (
+    # --- general
+    _public("GET", "/api/v3/ping", handler=spot_general.ping, websocket="ping"),
+    _public("GET", "/api/v3/time", handler=spot_general.time, websocket="time"),
+    _public(
+        "GET",
+        "/api/v3/exchangeInfo",
+        handler=spot_general.exchange_info,
+        parameters=(
+            symbol(),
+            text_array("symbols"),
+            text_array("permissions", single_allowed=True),
+            boolean("showPermissionSets", True),
+            _STATUS,
+        ),
+        check=spot_general.check_exchange_info,
+        websocket="exchangeInfo",
+    ),
+    # --- market data
+    _public(
+        "GET",
+        "/api/v3/depth",
+        handler=spot_market.depth,
+        parameters=(_SYMBOL, limit(100, 5000), _STATUS),
+        websocket="depth",
+    ),
+    _public(
+        "GET",
+        "/api/v3/trades",
+        handler=spot_market.trades,
+        parameters=(_SYMBOL, _LIMIT),
+        websocket="trades.recent",
+    ),
+    _public(
+        "GET",
+        "/api/v3/historicalTrades",
+        handler=spot_market.historical_trades,
+        parameters=(_SYMBOL, _LIMIT, long("fromId")),
+        websocket="trades.historical",
+    ),
+    _public(
+        "GET",
+        "/api/v3/aggTrades",
+        handler=spot_market.agg_trades,
+        parameters=(_SYMBOL, long("fromId"), _START, _END, _LIMIT),
+        check=spot_market.check_from_id_or_times,
+        websocket="trades.aggregate",
+    ),
+    _public("GET", "/api/v3/klines", handler=spot_market.klines, parameters=_CANDLES, websocket="klines"),
+    _public("GET", "/api/v3/uiKlines", handler=spot_market.klines, parameters=_CANDLES, websocket="uiKlines"),
+    _public(
+        "GET",
+        "/api/v3/avgPrice",
+        handler=spot_market.average,
+        parameters=(_SYMBOL,),
+        websocket="avgPrice",
+    ),
+    _public(
+        "GET",
+        "/api/v3/ticker/24hr",
+        handler=spot_market.ticker_24h,
+        parameters=(symbol(), text_array("symbols"), _TICKER_TYPE, _STATUS),
+        check=spot_market.check_symbol_or_symbols,
+        websocket="ticker.24hr",
+    ),
+    _public(
+        "GET",
+        "/api/v3/ticker/tradingDay",
+        handler=spot_market.ticker_day,
+        parameters=(symbol(), text_array("symbols", most=_MOST_SYMBOLS), time_zone(), _TICKER_TYPE, _STATUS),
+        check=spot_market.check_one_of_symbol_and_symbols,
+        websocket="ticker.tradingDay",
+    ),
+    _public(
+        "GET",
+        "/api/v3/ticker/price",
+        handler=spot_market.ticker_price,
+        parameters=(symbol(), text_array("symbols"), _STATUS),
+        check=spot_market.check_symbol_or_symbols,
+        websocket="ticker.price",
+    ),
+    _public(
+        "GET",
+        "/api/v3/ticker/bookTicker",
+        handler=spot_market.ticker_book,
+        parameters=(symbol(), text_array("symbols"), _STATUS),
+        check=spot_market.check_symbol_or_symbols,
+        websocket="ticker.book",
+    ),
+    _public(
+        "GET",
+        "/api/v3/ticker",
+        handler=spot_market.ticker_rolling,
+        parameters=(
+            symbol(),
+            text_array("symbols", most=_MOST_SYMBOLS),
+            enum("windowSize", spot_market.WINDOWS_US, Reason.INTERVAL_INVALID, default="1d"),
+            _TICKER_TYPE,
+            _STATUS,
+        ),
+        check=spot_market.check_one_of_symbol_and_symbols,
+        websocket="ticker",
+    ),
+    # --- trading
+    _trade(
+        "POST",
+        "/api/v3/order",
+        handler=spot_orders.place_order,
+        parameters=_PLACEMENT,
+        check=spot_orders.check_placement,
+        order_count=1,
+        websocket="order.place",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/order/test",
+        handler=spot_orders.check_order,
+        parameters=(*_PLACEMENT, boolean("computeCommissionRates")),
+        check=spot_orders.check_placement,
+        websocket="order.test",
+    ),
+    _trade(
+        "DELETE",
+        "/api/v3/order",
+        handler=spot_orders.cancel_order,
+        parameters=(
+            _SYMBOL,
+            long("orderId", least=1),
+            client_order_id("origClientOrderId"),
+            client_order_id("newClientOrderId"),
+            enum("cancelRestrictions", spot_orders.CANCEL_RESTRICTIONS, Reason.CANCEL_RESTRICTIONS_INVALID),
+        ),
+        wants_any=_EITHER_ID,
+        websocket="order.cancel",
+    ),
+    _trade(
+        "DELETE",
+        "/api/v3/openOrders",
+        handler=spot_orders.cancel_open_orders,
+        parameters=(_SYMBOL,),
+        websocket="openOrders.cancelAll",
+    ),
+    # --- account
+    _read(
+        "GET",
+        "/api/v3/order",
+        handler=spot_orders.query_order,
+        parameters=(_SYMBOL, long("orderId", least=1), client_order_id("origClientOrderId")),
+        wants_any=_EITHER_ID,
+        websocket="order.status",
+    ),
+    _read(
+        "GET",
+        "/api/v3/openOrders",
+        handler=spot_orders.open_orders,
+        parameters=(symbol(),),
+        websocket="openOrders.status",
+    ),
+    _read(
+        "GET",
+        "/api/v3/allOrders",
+        handler=spot_orders.all_orders,
+        parameters=(_SYMBOL, long("orderId"), _START, _END, _LIMIT),
+        check=spot_orders.check_span,
+        websocket="allOrders",
+    ),
+    _read(
+        "GET",
+        "/api/v3/account",
+        handler=spot_account.account,
+        parameters=(boolean("omitZeroBalances"),),
+        websocket="account.status",
+    ),
+    _read(
+        "GET",
+        "/api/v3/myTrades",
+        handler=spot_account.my_trades,
+        parameters=(_SYMBOL, long("orderId"), _START, _END, long("fromId"), _LIMIT),
+        check=spot_account.check_my_trades,
+        websocket="myTrades",
+    ),
+    _read(
+        "GET",
+        "/api/v3/rateLimit/order",
+        handler=spot_account.order_rate_limits,
+        websocket="account.rateLimits.orders",
+    ),
+    _read(
+        "GET",
+        "/api/v3/account/commission",
+        handler=spot_account.commission,
+        parameters=(_SYMBOL,),
+        websocket="account.commission",
+    ),
+    # --- listen keys
+    _stream(
+        "POST",
+        "/api/v3/userDataStream",
+        handler=spot_account.open_listen_key,
+        websocket="userDataStream.start",
+        retired_since=_LISTEN_KEYS_RETIRED,
+    ),
+    _stream(
+        "PUT",
+        "/api/v3/userDataStream",
+        handler=spot_account.keep_listen_key,
+        parameters=(listen_key(),),
+        websocket="userDataStream.ping",
+        retired_since=_LISTEN_KEYS_RETIRED,
+    ),
+    _stream(
+        "DELETE",
+        "/api/v3/userDataStream",
+        handler=spot_account.close_listen_key,
+        parameters=(listen_key(),),
+        websocket="userDataStream.stop",
+        retired_since=_LISTEN_KEYS_RETIRED,
+    ),
+)

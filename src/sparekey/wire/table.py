@@ -1,0 +1,233 @@
+"""What an endpoint is: one row of a family's table, and a handler.
+
+The tables drive routing, security, weight, parameters, the WebSocket twin and the reference pages. `build_routes`
+refuses a table whose row says nothing about security or permission, so no endpoint opens by forgetfulness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sparekey.terms.permissions import Permission
+from sparekey.terms.refusals import Refusal
+from sparekey.wire.parameters import RECV_WINDOW, SIGNATURE, TIMESTAMP, Check, Parameter, Reader
+from sparekey.wire.weights import Weigh, WeightRow, compile_weight
+
+if TYPE_CHECKING:
+    from sparekey.wire.calls import Call
+    from sparekey.wire.desk import Desk
+
+
+class Security(Enum):
+    """Binance's security types (spot REST, "Endpoint security type"). All but the first need a key.
+
+    `USER_STREAM` and `MARKET_DATA` send the key alone; `TRADE` and `USER_DATA` are signed.
+    """
+
+    NONE = "NONE"
+    MARKET_DATA = "MARKET_DATA"
+    USER_STREAM = "USER_STREAM"
+    USER_DATA = "USER_DATA"
+    TRADE = "TRADE"
+
+    @property
+    def signed(self) -> bool:
+        return self in (Security.USER_DATA, Security.TRADE)
+
+    @property
+    def keyed(self) -> bool:
+        return self is not Security.NONE
+
+
+class Limiter(Enum):
+    """Who pays: the address for a whole family, or per endpoint the address or the account (`/sapi`)."""
+
+    IP = "ip"
+    ENDPOINT_IP = "endpoint-ip"
+    ENDPOINT_UID = "endpoint-uid"
+
+
+#: What the API families are called where limits are set (`access.limits.FAMILIES`).
+LIMIT_FAMILIES = {"api": "spot", "sapi": "sapi", "fapi": "fapi", "dapi": "dapi"}
+
+#: A handler's answer: the body, or why not. What else the reply needs (headers) it notes on the call.
+Handler = Callable[["Desk", "Call"], "bytes | Refusal"]
+
+
+class Row:
+    """One endpoint.
+
+    `order_count`: how many orders a placement adds to the ORDERS limiters. `tolerant`: parameters that the endpoint
+    does not know are ignored instead of refused. `since` and `retired_since` are ISO dates for `--api-date`.
+    `wants_any` names parameters of which at least one must be sent (`orderId` or `origClientOrderId`); `check` looks
+    across parameters before anybody is asked who calls.
+    """
+
+    __slots__ = (
+        "check",
+        "family",
+        "handler",
+        "limiter",
+        "method",
+        "order_count",
+        "parameters",
+        "path",
+        "permission",
+        "retired_since",
+        "security",
+        "since",
+        "tolerant",
+        "wants_any",
+        "websocket",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        security: Security | None = None,
+        permission: Permission | None = None,
+        handler: Handler,
+        parameters: tuple[Parameter, ...] = (),
+        wants_any: tuple[str, ...] = (),
+        check: Check | None = None,
+        order_count: int = 0,
+        limiter: Limiter = Limiter.IP,
+        tolerant: bool = False,
+        websocket: str = "",
+        since: str = "",
+        retired_since: str = "",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.family = path.split("/", 2)[1]
+        self.security = security
+        self.permission = permission
+        self.handler = handler
+        self.parameters = parameters
+        self.wants_any = wants_any
+        self.check = check
+        self.order_count = order_count
+        self.limiter = limiter
+        self.tolerant = tolerant
+        self.websocket = websocket
+        self.since = since
+        self.retired_since = retired_since
+
+    def __repr__(self) -> str:
+        return f"Row({self.method} {self.path})"
+
+
+class Route:
+    """A row made ready to serve: its weight rule compiled, its parameters bound, its gate flags spread out."""
+
+    __slots__ = (
+        "account_weight",
+        "charged_on_failure",
+        "endpoint",
+        "family",
+        "fixed_weight",
+        "handler",
+        "keyed",
+        "late_checked",
+        "limiter",
+        "order_count",
+        "path",
+        "permission",
+        "reader",
+        "row",
+        "signed",
+        "weigh",
+    )
+
+    def __init__(self, row: Row, weight: WeightRow, *, strict: bool) -> None:
+        if row.security is None or row.permission is None:
+            raise TableIncomplete(f"{row.method} {row.path} says nothing about its security or permission")
+        if row.security.keyed and not row.permission:
+            raise TableIncomplete(f"{row.method} {row.path} needs a key, but no permission")
+        if row.permission and not row.security.keyed:
+            raise TableIncomplete(f"{row.method} {row.path} needs a permission, but no key")
+        self.row = row
+        self.path = row.path
+        #: Which limits count the call; `endpoint` tells windows apart where each endpoint has its own.
+        self.family = LIMIT_FAMILIES[row.family]
+        self.endpoint = "" if row.limiter is Limiter.IP else f"{row.method} {row.path}"
+        self.handler = row.handler
+        self.signed = row.security.signed
+        #: The clock is read again just before the engine (spot REST, "Timing security").
+        self.late_checked = row.security is Security.TRADE
+        self.keyed = row.security.keyed
+        self.permission = row.permission
+        self.order_count = row.order_count
+        self.limiter = row.limiter
+        parameters = row.parameters
+        tolerated: tuple[Parameter, ...] = ()
+        if self.signed:
+            parameters = (*parameters, RECV_WINDOW, TIMESTAMP, SIGNATURE)
+        elif row.security.keyed:
+            # Several clients sign these although nothing asks them to (ccxt, python-binance on margin/allPairs).
+            tolerated = (RECV_WINDOW, TIMESTAMP, SIGNATURE)
+        self.reader = Reader(
+            parameters,
+            wants_any=row.wants_any,
+            tolerated=tolerated,
+            tolerant=row.tolerant and not strict,
+            check=row.check,
+        )
+        rule = compile_weight(weight.rule, self.reader.defaults)
+        if row.limiter is Limiter.ENDPOINT_UID and rule.fixed < 0:
+            raise TableIncomplete(f"{row.method} {row.path} is paid by the account, by a rule that is no number")
+        #: The weight where no parameter matters, else -1. What the account pays the address does not.
+        self.fixed_weight: int = 0 if row.limiter is Limiter.ENDPOINT_UID else rule.fixed
+        self.account_weight: int = rule.fixed if row.limiter is Limiter.ENDPOINT_UID else 0
+        self.weigh: Weigh = rule.weigh
+        #: Free on success, this much on failure; 0 where success costs the same.
+        self.charged_on_failure: int = rule.on_failure
+
+
+class TableIncomplete(Exception):
+    """A table row lacks what the gate must know. The application is not built."""
+
+
+Routes = Mapping[str, Mapping[bytes, Route]]
+
+
+def build_routes(
+    rows: Iterable[Row], weights: Mapping[tuple[str, str], WeightRow], *, api_date: str = "", strict: bool = False
+) -> Routes:
+    """Method → path → route, for the rows that exist at `api_date` (empty: all of them, lately retired ones too)."""
+    routes: dict[str, dict[bytes, Route]] = {}
+    for row in rows:
+        if api_date and (api_date < row.since or (row.retired_since and api_date >= row.retired_since)):
+            continue
+        weight = weights.get((row.method, row.path))
+        if weight is None:
+            raise TableIncomplete(f"{row.method} {row.path} has no weight in this profile")
+        if weight.order_count != row.order_count:
+            raise TableIncomplete(f"{row.method} {row.path} counts {row.order_count} orders, its weight row another")
+        paths = routes.setdefault(row.method, {})
+        path = row.path.encode()
+        if path in paths:
+            raise TableIncomplete(f"{row.method} {row.path} stands twice in the table")
+        paths[path] = Route(row, weight, strict=strict)
+    return routes
+
+
+def describe(row: Row) -> dict[str, Any]:
+    """The row as plain data, for reference pages and `sparekey` subcommands."""
+    assert row.security is not None
+    assert row.permission is not None
+    return {
+        "method": row.method,
+        "path": row.path,
+        "security": row.security.value,
+        "permission": row.permission.name or "",
+        "orders": row.order_count,
+        "limiter": row.limiter.value,
+        "websocket": row.websocket,
+        "retiredSince": row.retired_since,
+        "parameters": [parameter.describe() for parameter in row.parameters],
+    }
