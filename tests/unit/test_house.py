@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import demand
+
 ROOT = Path(__file__).resolve().parents[2]
 PURE_ROOMS = ("terms", "access", "venue", "market", "watch")
 PURE_FILES = sorted(path for room in PURE_ROOMS for path in (ROOT / "src/sparekey" / room).rglob("*.py"))
@@ -153,3 +155,16 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
         if MACHINE_PATH.search(line)
     ]
     assert not found, "\n".join(found)
+
+
+def test_what_is_missing_is_a_skip_that_says_so_for_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPAREKEY_REQUIRE", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="NOT TESTED: the program nginx is missing"):
+        demand(False, "the program nginx")
+
+
+def test_what_is_missing_is_a_failure_where_everything_is_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPAREKEY_REQUIRE", "all")
+    demand(True, "the program nginx")
+    with pytest.raises(pytest.fail.Exception, match="the program nginx is missing"):
+        demand(False, "the program nginx")
