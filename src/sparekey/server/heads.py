@@ -149,10 +149,11 @@ def read_head(block: bytes, is_http_1_1: bool, most_headers: int) -> Head:
         raise Fault(400, "headers", "Malformed headers.")
     if len(collector.fields) > most_headers:
         raise Fault(431, "headers-many", "Too many headers.")
-    return _understand(collector.fields, is_http_1_1)
+    return understand(collector.fields, is_http_1_1)
 
 
-def _understand(fields: list[tuple[bytes, bytes]], is_http_1_1: bool) -> Head:
+def understand(fields: list[tuple[bytes, bytes]], is_http_1_1: bool) -> Head:
+    """What header fields say together; names in lower case, values stripped. Raises Fault."""
     head = Head()
     connection = b""
     upgrade = b""

@@ -53,7 +53,7 @@ _GONE: Final = 7  # closing, closed or handed over
 # Replies joined into one write at most; beyond that the copying costs more than the call.
 _REPLIES_JOINED: Final = 16
 # A client that reads less than this in `stalled_s` does not read.
-_LEAST_PROGRESS: Final = 16_384
+LEAST_PROGRESS: Final = 16_384
 
 Page = Callable[[Request], Reply]
 
@@ -802,7 +802,7 @@ class Connection(asyncio.Protocol):
         """The deadline has passed."""
         if self._stalled or self._phase in (_GONE, _LINGERING):
             backlog = self._transport.get_write_buffer_size()
-            if self._phase != _LINGERING and backlog and self._backlog - backlog >= _LEAST_PROGRESS:
+            if self._phase != _LINGERING and backlog and self._backlog - backlog >= LEAST_PROGRESS:
                 self._backlog = backlog
                 self.deadline = self.server.now_s + self.server.limits.stalled_s
             else:

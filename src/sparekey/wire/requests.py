@@ -45,7 +45,8 @@ class Request:
 
 
 class Reply:
-    """One HTTP reply. `headers` are rendered lines, each ending in CRLF, without Content-Type and Content-Length.
+    """One HTTP reply. `headers` are rendered lines, each ending in CRLF; Content-Type, Content-Length, Date and
+    Connection are the server's.
 
     The remaining fields are for the call log: what was charged, who called, and the exact reason of a refusal.
     """
@@ -71,13 +72,26 @@ class Application(Protocol):
     """
 
     def owns(self, path: bytes) -> bool:
-        """True for the API families served here (`/api /sapi /fapi /dapi`, `/healthz`, `/readyz`, `/metrics`)."""
+        """True for the API families (`/api /sapi /fapi /dapi`). `path` is raw: `//api` and `/%61pi` are not `/api`.
+
+        Health and metrics are the server's own pages; every other path belongs to the console.
+        """
         ...
 
-    def handle(self, request: Request) -> Reply | Awaitable[Reply]: ...
+    def handle(self, request: Request) -> Reply | Awaitable[Reply]:
+        """Any method may come, HEAD and OPTIONS too; the server leaves out the body of a reply to HEAD.
+
+        An exception becomes status 500, outcome unknown.
+        """
+        ...
 
     def when_durable(self, send: Callable[[], None]) -> bool:
-        """True: everything applied is durable, send now (`send` is not called). False: `send` will be called."""
+        """True: everything applied is durable, send now (`send` is not called). False: `send` will be called.
+
+        Not before this call returned, and in the order in which it was asked.
+        """
         ...
 
-    def sent(self, request: Request, reply: Reply) -> None: ...
+    def sent(self, request: Request, reply: Reply) -> None:
+        """Also for a client that has gone meanwhile: the call was judged."""
+        ...
