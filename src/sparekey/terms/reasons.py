@@ -46,6 +46,11 @@ class Reason(Enum):
         "This address sent more than {0} requests in {1}.",
         "Wait for Retry-After seconds.",
     )
+    ACCOUNT_WEIGHT_EXCEEDED = (
+        "account-weight-exceeded",
+        "The account used more than {0} request weight of this endpoint in {1}.",
+        "Wait for Retry-After seconds.",
+    )
     VERIFICATION_BUDGET_EXCEEDED = (
         "verification-budget-exceeded",
         "This address sent too many signatures that did not verify.",
@@ -354,6 +359,11 @@ class Reason(Enum):
         "whitelist-too-wide",
         "The whitelist restricts nothing: {0} is wider than allowed.",
         "Together at most a /16 (IPv4) and a /32 (IPv6).",
+    )
+    WHITELIST_LOOPBACK = (
+        "whitelist-loopback",
+        "{0} is a loopback address, which a whitelist takes in sandbox mode only.",
+        "Send the public address that calls come from.",
     )
     WHITELIST_TOO_LONG = ("whitelist-too-long", "The whitelist has {0} entries; 30 are allowed.", "Merge ranges.")
     ASSET_UNKNOWN = ("asset-unknown", "There is no asset {0}.", "See GET /sapi/v1/capital/config/getall.")

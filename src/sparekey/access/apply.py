@@ -1,0 +1,154 @@
+"""Applies access events to the state. Nothing is decided here: a start runs this alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sparekey.access.events import (
+    AccessEvent,
+    AccessRestored,
+    AccessSuspended,
+    AccountCreated,
+    ClockAdvanced,
+    KeyCreated,
+    KeyDeleted,
+    KeyDisabled,
+    KeyEdited,
+    KeyEnabled,
+    KeyExpired,
+    KycSet,
+    SkewSet,
+    TotpEnrolled,
+    TotpRemoved,
+    TotpStepAccepted,
+)
+from sparekey.access.state import AccessState, Account, Key
+
+
+def apply(state: AccessState, event: AccessEvent, time_us: int) -> None:
+    """`time_us` is the record's policy time."""
+    _APPLIERS[type(event)](state, event, time_us)
+
+
+def _account_created(state: AccessState, event: AccountCreated, time_us: int) -> None:
+    state.next_account_id = event.account_id + 1
+    state.add_account(
+        Account(
+            event.account_id, event.email_digest, event.password_vault_id, event.kyc, time_us, event.futures_allowed
+        )
+    )
+
+
+def _kyc_set(state: AccessState, event: KycSet, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.kyc = event.kyc
+    state.settle_account(account)
+
+
+def _totp_enrolled(state: AccessState, event: TotpEnrolled, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.totp_vault_id = event.vault_id
+    account.totp_step = 0
+    state.settle_account(account)
+
+
+def _totp_removed(state: AccessState, event: TotpRemoved, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.totp_vault_id = ""
+    account.totp_step = 0
+    state.settle_account(account)
+
+
+def _totp_step_accepted(state: AccessState, event: TotpStepAccepted, time_us: int) -> None:
+    state.accounts[event.account_id].totp_step = event.step
+
+
+def _access_suspended(state: AccessState, event: AccessSuspended, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.suspended = True
+    state.settle_account(account)
+
+
+def _access_restored(state: AccessState, event: AccessRestored, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.suspended = False
+    state.settle_account(account)
+
+
+def _key_created(state: AccessState, event: KeyCreated, time_us: int) -> None:
+    state.next_key_id = event.key_id + 1
+    state.add_key(
+        Key(
+            event.key_id,
+            event.account_id,
+            event.api_key,
+            event.key_type,
+            event.label,
+            event.permissions,
+            event.whitelist,
+            time_us,
+            event.expires_us,
+            event.vault_id,
+            event.public_key,
+        )
+    )
+
+
+def _key_edited(state: AccessState, event: KeyEdited, time_us: int) -> None:
+    key = state.keys[event.key_id]
+    key.label = event.label
+    key.permissions = event.permissions
+    state.set_whitelist(key, event.whitelist)
+    state.set_expiry(key, event.expires_us)
+    state.settle_standing(key)
+
+
+def _key_disabled(state: AccessState, event: KeyDisabled, time_us: int) -> None:
+    _set_status(state, event.key_id, "disabled")
+
+
+def _key_enabled(state: AccessState, event: KeyEnabled, time_us: int) -> None:
+    _set_status(state, event.key_id, "active")
+
+
+def _key_deleted(state: AccessState, event: KeyDeleted, time_us: int) -> None:
+    state.forget_key(state.keys[event.key_id])
+
+
+def _key_expired(state: AccessState, event: KeyExpired, time_us: int) -> None:
+    _set_status(state, event.key_id, "expired")
+    state.drop_stale_expiries()
+
+
+def _set_status(state: AccessState, key_id: int, status: str) -> None:
+    key = state.keys[key_id]
+    key.status = status
+    state.settle_standing(key)
+
+
+def _clock_advanced(state: AccessState, event: ClockAdvanced, time_us: int) -> None:
+    state.policy_offset_us += event.by_us
+
+
+def _skew_set(state: AccessState, event: SkewSet, time_us: int) -> None:
+    state.skew_us = event.skew_us
+
+
+_APPLIERS: dict[type, Callable[[AccessState, Any, int], None]] = {
+    AccountCreated: _account_created,
+    KycSet: _kyc_set,
+    TotpEnrolled: _totp_enrolled,
+    TotpRemoved: _totp_removed,
+    TotpStepAccepted: _totp_step_accepted,
+    AccessSuspended: _access_suspended,
+    AccessRestored: _access_restored,
+    KeyCreated: _key_created,
+    KeyEdited: _key_edited,
+    KeyDisabled: _key_disabled,
+    KeyEnabled: _key_enabled,
+    KeyDeleted: _key_deleted,
+    KeyExpired: _key_expired,
+    ClockAdvanced: _clock_advanced,
+    SkewSet: _skew_set,
+}

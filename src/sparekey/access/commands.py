@@ -1,0 +1,151 @@
+"""What can be asked of the access shard.
+
+Secrets, addresses and passwords never stand in a command, because commands are journaled: the caller seals them in
+the vault first and passes the vault id, or a keyed digest to find things by. Entropy is drawn by the caller, too.
+
+`actor_account_id` on key commands is the account that asks; 0 stands for the operator. A key of another account is
+as unknown as one that never existed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True, tag_field="kind"):
+    """Base of all access commands; the class name is the tag in the journal. Fields are only ever appended."""
+
+
+class CreateAccount(Command, frozen=True):
+    """`email_digest` is the vault's keyed digest of the normalised address. `kyc` is one of `state.KYC_STATES`.
+
+    A `totp_vault_id` enrols an authenticator in the same commit. Vault ids may name the account that will come into
+    being: the writer's `state.next_account_id`, read just before.
+    """
+
+    email_digest: str
+    password_vault_id: str
+    kyc: str = "none"
+    totp_vault_id: str = ""
+    futures_allowed: bool = True
+
+
+class SetKyc(Command, frozen=True):
+    account_id: int
+    kyc: str
+
+
+class EnrolTotp(Command, frozen=True):
+    """A second enrolment replaces the first; its accepted steps start anew."""
+
+    account_id: int
+    vault_id: str
+
+
+class RemoveTotp(Command, frozen=True):
+    account_id: int
+
+
+class AcceptTotpStep(Command, frozen=True):
+    """A code matched at this 30-second step (RFC 6238). Only a step later than the last accepted one counts."""
+
+    account_id: int
+    step: int
+
+
+class SuspendAccess(Command, frozen=True):
+    """Stop all keys of the account. `cause` is for the audit trail."""
+
+    account_id: int
+    cause: str
+
+
+class RestoreAccess(Command, frozen=True):
+    account_id: int
+    cause: str
+
+
+class CreateKey(Command, frozen=True):
+    """`api_key` is 64 letters and digits (`credentials.api_key_from`). `key_type` is hmac, rsa or ed25519.
+
+    `permissions` is a mask of `Permission`; reading is implied. `whitelist` holds addresses and CIDR ranges as typed.
+    hmac needs `vault_id` (the sealed secret); the others need `public_key`, PEM as pasted. `loopback_allowed`: sandbox
+    mode, where loopback ranges do not count as too wide.
+    """
+
+    account_id: int
+    api_key: str
+    key_type: str
+    label: str
+    permissions: int
+    whitelist: tuple[str, ...] = ()
+    vault_id: str = ""
+    public_key: str = ""
+    loopback_allowed: bool = False
+    key_limit: int = 30
+
+
+class EditKey(Command, frozen=True):
+    """What is given replaces the whole of it; None leaves it as it is.
+
+    Taking the whitelist away takes withdrawals away in the same commit, unless `permissions` insists, which is refused.
+    """
+
+    key_id: int
+    actor_account_id: int = 0
+    label: str | None = None
+    permissions: int | None = None
+    whitelist: tuple[str, ...] | None = None
+    loopback_allowed: bool = False
+
+
+class DisableKey(Command, frozen=True):
+    key_id: int
+    actor_account_id: int = 0
+
+
+class EnableKey(Command, frozen=True):
+    key_id: int
+    actor_account_id: int = 0
+
+
+class DeleteKey(Command, frozen=True):
+    """For good. What the vault holds for the key, the caller forgets once this is durable."""
+
+    key_id: int
+    actor_account_id: int = 0
+
+
+class AdvanceClock(Command, frozen=True):
+    """Move the policy clock ahead; timers that fall due on the way go off in their order."""
+
+    by_us: int
+
+
+class RunDueTimers(Command, frozen=True):
+    """Let timers go off that are due by now; nothing happens when none is."""
+
+
+class SetSkew(Command, frozen=True):
+    """Let the wire clock run `skew_us` ahead of the host's (negative: behind); 0 ends the fault."""
+
+    skew_us: int
+
+
+AccessCommand = (
+    CreateAccount
+    | SetKyc
+    | EnrolTotp
+    | RemoveTotp
+    | AcceptTotpStep
+    | SuspendAccess
+    | RestoreAccess
+    | CreateKey
+    | EditKey
+    | DisableKey
+    | EnableKey
+    | DeleteKey
+    | AdvanceClock
+    | RunDueTimers
+    | SetSkew
+)

@@ -1,0 +1,350 @@
+"""Decides access commands: state and command in, events or a refusal out. Changes nothing.
+
+`now_us` is policy time, so that `clock advance` ages keys and running clients' timestamps stay valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sparekey.access.allowlist import parse_allowlist
+from sparekey.access.commands import (
+    AcceptTotpStep,
+    AccessCommand,
+    AdvanceClock,
+    CreateAccount,
+    CreateKey,
+    DeleteKey,
+    DisableKey,
+    EditKey,
+    EnableKey,
+    EnrolTotp,
+    RemoveTotp,
+    RestoreAccess,
+    RunDueTimers,
+    SetKyc,
+    SetSkew,
+    SuspendAccess,
+)
+from sparekey.access.events import (
+    AccessEvent,
+    AccessRestored,
+    AccessSuspended,
+    AccountCreated,
+    ClockAdvanced,
+    KeyCreated,
+    KeyDeleted,
+    KeyDisabled,
+    KeyEdited,
+    KeyEnabled,
+    KeyExpired,
+    KycSet,
+    SkewSet,
+    TotpEnrolled,
+    TotpRemoved,
+    TotpStepAccepted,
+)
+from sparekey.access.public_keys import parse_public_key
+from sparekey.access.state import KEY_TYPES, KYC_STATES, AccessState, Account, Key
+from sparekey.terms.clocktime import DAY_US
+from sparekey.terms.permissions import PREREQUISITES, Permission, names_of
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+
+#: How long a key without an IP whitelist lives.
+KEY_LIFE_US = 90 * DAY_US
+LABEL_MAX = 64
+#: Furthest that the clock moves at once, and in all.
+ADVANCE_MAX_DAYS = 3_650
+ADVANCE_TOTAL_MAX_DAYS = 36_500
+SKEW_MAX_US = DAY_US
+
+_ALL_PERMISSIONS = sum(int(permission) for permission in Permission)
+_WITHDRAWALS = int(Permission.WITHDRAWALS)
+_FUTURES = int(Permission.FUTURES)
+_READING = int(Permission.READING)
+
+Decision = tuple[AccessEvent, ...] | Refusal
+
+
+def decide(state: AccessState, command: AccessCommand, now_us: int) -> Decision:
+    """What the command leads to. No events: nothing would change."""
+    return _DECIDERS[type(command)](state, command, now_us)
+
+
+def expiry_after(whitelist: tuple[str, ...], now_us: int) -> int | None:
+    """When a key with this whitelist dies that is made, or loses its whitelist, now. None: never."""
+    return None if whitelist else now_us + KEY_LIFE_US
+
+
+# --- accounts --------------------------------------------------------------------------------------------------------
+
+
+def _create_account(state: AccessState, command: CreateAccount, now_us: int) -> Decision:
+    if command.kyc not in KYC_STATES:
+        return _kyc_unknown(command.kyc)
+    if command.email_digest in state.accounts_by_email:
+        return Refusal(Reason.ACCOUNT_EXISTS)
+    account_id = state.next_account_id
+    created = AccountCreated(
+        account_id, command.email_digest, command.password_vault_id, command.kyc, command.futures_allowed
+    )
+    if command.totp_vault_id:
+        return created, TotpEnrolled(account_id, command.totp_vault_id)
+    return (created,)
+
+
+def _set_kyc(state: AccessState, command: SetKyc, now_us: int) -> Decision:
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    if command.kyc not in KYC_STATES:
+        return _kyc_unknown(command.kyc)
+    return () if account.kyc == command.kyc else (KycSet(command.account_id, command.kyc),)
+
+
+def _enrol_totp(state: AccessState, command: EnrolTotp, now_us: int) -> Decision:
+    if command.account_id not in state.accounts:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    if not command.vault_id:
+        return Refusal(Reason.REQUEST_INVALID, ("An authenticator needs a sealed seed.",))
+    return (TotpEnrolled(command.account_id, command.vault_id),)
+
+
+def _remove_totp(state: AccessState, command: RemoveTotp, now_us: int) -> Decision:
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    return (TotpRemoved(command.account_id),) if account.totp_vault_id else Refusal(Reason.FACTOR_MISSING)
+
+
+def _accept_totp_step(state: AccessState, command: AcceptTotpStep, now_us: int) -> Decision:
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    if not account.totp_vault_id:
+        return Refusal(Reason.FACTOR_MISSING)
+    # RFC 6238, section 5.2: a code must not be accepted twice. Later steps only, so that A, B, A fails as well.
+    if command.step <= account.totp_step:
+        return Refusal(Reason.FACTOR_USED)
+    return (TotpStepAccepted(command.account_id, command.step),)
+
+
+def _suspend_access(state: AccessState, command: SuspendAccess, now_us: int) -> Decision:
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    return () if account.suspended else (AccessSuspended(command.account_id, command.cause),)
+
+
+def _restore_access(state: AccessState, command: RestoreAccess, now_us: int) -> Decision:
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    return (AccessRestored(command.account_id, command.cause),) if account.suspended else ()
+
+
+def _kyc_unknown(kyc: str) -> Refusal:
+    return Refusal(Reason.REQUEST_INVALID, (f"{kyc[:64]} is no state of an identity check: {', '.join(KYC_STATES)}.",))
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def _create_key(state: AccessState, command: CreateKey, now_us: int) -> Decision:
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    if account.suspended:
+        return Refusal(Reason.ACCOUNT_SUSPENDED)
+    if account.kyc != "approved":
+        return Refusal(Reason.KYC_MISSING, (account.kyc,))
+    if not account.factors:
+        return Refusal(Reason.FACTOR_MISSING)
+    if account.keys_held >= command.key_limit:
+        return Refusal(Reason.KEY_LIMIT, (command.key_limit,))
+    label = _parse_label(command.label)
+    if label is None:
+        return Refusal(Reason.LABEL_INVALID)
+    public_key = _parse_key_material(state, command)
+    if isinstance(public_key, Refusal):
+        return public_key
+    whitelist = parse_allowlist(command.whitelist, loopback_allowed=command.loopback_allowed)
+    if isinstance(whitelist, Refusal):
+        return whitelist
+    permissions = _parse_permissions(command.permissions, account, whitelist)
+    if isinstance(permissions, Refusal):
+        return permissions
+    api_key = command.api_key
+    if len(api_key) != 64 or not (api_key.isascii() and api_key.isalnum()):
+        return Refusal(Reason.KEY_MALFORMED)
+    if state.key_by_api_key(api_key) is not None:
+        return Refusal(Reason.REQUEST_INVALID, ("An API key with these characters exists, or existed.",))
+    return (
+        KeyCreated(
+            state.next_key_id,
+            command.account_id,
+            api_key,
+            command.key_type,
+            label,
+            permissions,
+            whitelist,
+            expiry_after(whitelist, now_us),
+            command.vault_id,
+            public_key,
+        ),
+    )
+
+
+def _parse_key_material(state: AccessState, command: CreateKey) -> str | Refusal:
+    """The public key's canonical base64, empty for hmac."""
+    if command.key_type not in KEY_TYPES:
+        return Refusal(Reason.KEY_TYPE_INVALID)
+    if command.key_type == "hmac":
+        if command.public_key:
+            return Refusal(Reason.PUBLIC_KEY_NOT_REQUIRED)
+        if not command.vault_id:
+            return Refusal(Reason.REQUEST_INVALID, ("A system generated key needs a sealed secret.",))
+        return ""
+    if not command.public_key:
+        return Refusal(Reason.PUBLIC_KEY_MISSING)
+    public_key = parse_public_key(command.public_key)
+    if isinstance(public_key, Refusal):
+        return public_key
+    if public_key.type != command.key_type:
+        return Refusal(Reason.PUBLIC_KEY_INVALID, (f"it is of type {public_key.type}, not {command.key_type}",))
+    holders = state.keys_by_public_key.get(public_key.spki, ())
+    if any(key.account_id != command.account_id for key in holders):
+        return Refusal(Reason.PUBLIC_KEY_INVALID, ("it is registered with another account",))
+    return public_key.spki
+
+
+def _edit_key(state: AccessState, command: EditKey, now_us: int) -> Decision:
+    key = _find_key(state, command.key_id, command.actor_account_id)
+    if isinstance(key, Refusal):
+        return key
+    if key.status == "expired" or key.dies_us <= now_us:
+        # Final: a whitelist that comes too late does not bring a key back.
+        return Refusal(Reason.KEY_EXPIRED, (key.dies_us // 1_000,))
+    account = state.accounts[key.account_id]
+    label = key.label if command.label is None else _parse_label(command.label)
+    if label is None:
+        return Refusal(Reason.LABEL_INVALID)
+    whitelist: tuple[str, ...] | Refusal = key.whitelist
+    if command.whitelist is not None:
+        whitelist = parse_allowlist(command.whitelist, loopback_allowed=command.loopback_allowed)
+    if isinstance(whitelist, Refusal):
+        return whitelist
+    if command.permissions is None:
+        permissions: int | Refusal = key.permissions if whitelist else key.permissions & ~_WITHDRAWALS
+    else:
+        permissions = _parse_permissions(command.permissions, account, whitelist, held=key.permissions)
+    if isinstance(permissions, Refusal):
+        return permissions
+    expires_us = key.expires_us
+    if bool(whitelist) != bool(key.whitelist):
+        expires_us = expiry_after(whitelist, now_us)
+    edited = KeyEdited(key.key_id, label, permissions, whitelist, expires_us)
+    if edited == KeyEdited(key.key_id, key.label, key.permissions, key.whitelist, key.expires_us):
+        return ()
+    return (edited,)
+
+
+def _disable_key(state: AccessState, command: DisableKey, now_us: int) -> Decision:
+    key = _find_key(state, command.key_id, command.actor_account_id)
+    if isinstance(key, Refusal):
+        return key
+    return (KeyDisabled(key.key_id),) if key.status == "active" else ()
+
+
+def _enable_key(state: AccessState, command: EnableKey, now_us: int) -> Decision:
+    key = _find_key(state, command.key_id, command.actor_account_id)
+    if isinstance(key, Refusal):
+        return key
+    if key.status == "expired" or key.dies_us <= now_us:
+        return Refusal(Reason.KEY_EXPIRED, (key.dies_us // 1_000,))
+    return (KeyEnabled(key.key_id),) if key.status == "disabled" else ()
+
+
+def _delete_key(state: AccessState, command: DeleteKey, now_us: int) -> Decision:
+    key = _find_key(state, command.key_id, command.actor_account_id)
+    return key if isinstance(key, Refusal) else (KeyDeleted(key.key_id),)
+
+
+def _find_key(state: AccessState, key_id: int, actor_account_id: int) -> Key | Refusal:
+    key = state.keys.get(key_id)
+    if key is None or (actor_account_id and key.account_id != actor_account_id):
+        return Refusal(Reason.KEY_UNKNOWN)
+    return Refusal(Reason.KEY_DELETED) if key.status == "deleted" else key
+
+
+def _parse_label(text: str) -> str | None:
+    label = text.strip()
+    # isprintable is false for control and format characters: no ANSI, no NUL, no right-to-left override.
+    return label if 0 < len(label) <= LABEL_MAX and label.isprintable() else None
+
+
+def _parse_permissions(mask: int, account: Account, whitelist: tuple[str, ...], *, held: int = 0) -> int | Refusal:
+    """The mask with reading, if everything in it has what it needs. `held`: what the key has already."""
+    if mask < 0 or mask & ~_ALL_PERMISSIONS:
+        return Refusal(Reason.PERMISSION_UNKNOWN, (mask,))
+    mask |= _READING
+    for permission, needed in PREREQUISITES.items():
+        missing = int(needed) & ~mask
+        if mask & int(permission) and missing:
+            return Refusal(
+                Reason.PERMISSION_PREREQUISITE, (names_of(permission)[0], " and ".join(names_of(Permission(missing))))
+            )
+    # A right that the key has it keeps, even if the account has lost futures since.
+    if mask & _FUTURES & ~held and not account.futures_allowed:
+        return Refusal(Reason.PERMISSION_PREREQUISITE, ("futures", "a futures account"))
+    if mask & _WITHDRAWALS and not whitelist:
+        return Refusal(Reason.WITHDRAWALS_NEED_WHITELIST)
+    return mask
+
+
+# --- clocks ----------------------------------------------------------------------------------------------------------
+
+
+def _advance_clock(state: AccessState, command: AdvanceClock, now_us: int) -> Decision:
+    if command.by_us <= 0:
+        return Refusal(Reason.CLOCK_BACKWARDS)
+    if command.by_us > ADVANCE_MAX_DAYS * DAY_US:
+        return Refusal(Reason.CLOCK_TOO_FAR, (ADVANCE_MAX_DAYS,))
+    if state.policy_offset_us + command.by_us > ADVANCE_TOTAL_MAX_DAYS * DAY_US:
+        return Refusal(Reason.CLOCK_TOO_FAR, (ADVANCE_TOTAL_MAX_DAYS - state.policy_offset_us // DAY_US,))
+    return ClockAdvanced(command.by_us), *_expire(state, now_us + command.by_us)
+
+
+def _run_due_timers(state: AccessState, command: RunDueTimers, now_us: int) -> Decision:
+    return _expire(state, now_us)
+
+
+def _expire(state: AccessState, until_us: int) -> tuple[KeyExpired, ...]:
+    return tuple(KeyExpired(key_id, due_us) for due_us, key_id in state.due(until_us))
+
+
+def _set_skew(state: AccessState, command: SetSkew, now_us: int) -> Decision:
+    if abs(command.skew_us) > SKEW_MAX_US:
+        return Refusal(Reason.REQUEST_INVALID, ("The skew is at most one day either way.",))
+    return () if command.skew_us == state.skew_us else (SkewSet(command.skew_us),)
+
+
+_DECIDERS: dict[type, Callable[[AccessState, Any, int], Decision]] = {
+    CreateAccount: _create_account,
+    SetKyc: _set_kyc,
+    EnrolTotp: _enrol_totp,
+    RemoveTotp: _remove_totp,
+    AcceptTotpStep: _accept_totp_step,
+    SuspendAccess: _suspend_access,
+    RestoreAccess: _restore_access,
+    CreateKey: _create_key,
+    EditKey: _edit_key,
+    DisableKey: _disable_key,
+    EnableKey: _enable_key,
+    DeleteKey: _delete_key,
+    AdvanceClock: _advance_clock,
+    RunDueTimers: _run_due_timers,
+    SetSkew: _set_skew,
+}

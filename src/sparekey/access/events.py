@@ -1,0 +1,120 @@
+"""What happened on the access shard. Events say results, not intentions: applying one never decides anything."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True, tag_field="kind"):
+    """Base of all access events; the class name is the tag in the journal. Fields are only ever appended."""
+
+
+class AccountCreated(Event, frozen=True):
+    account_id: int
+    email_digest: str
+    password_vault_id: str
+    kyc: str
+    futures_allowed: bool
+
+
+class KycSet(Event, frozen=True):
+    account_id: int
+    kyc: str
+
+
+class TotpEnrolled(Event, frozen=True):
+    account_id: int
+    vault_id: str
+
+
+class TotpRemoved(Event, frozen=True):
+    account_id: int
+
+
+class TotpStepAccepted(Event, frozen=True):
+    account_id: int
+    step: int
+
+
+class AccessSuspended(Event, frozen=True):
+    account_id: int
+    cause: str
+
+
+class AccessRestored(Event, frozen=True):
+    account_id: int
+    cause: str
+
+
+class KeyCreated(Event, frozen=True):
+    """`whitelist` is canonical (merged, sorted). `public_key` is the base64 of its SPKI DER, empty for hmac.
+
+    `expires_us` is policy time; None means never.
+    """
+
+    key_id: int
+    account_id: int
+    api_key: str
+    key_type: str
+    label: str
+    permissions: int
+    whitelist: tuple[str, ...]
+    expires_us: int | None
+    vault_id: str
+    public_key: str
+
+
+class KeyEdited(Event, frozen=True):
+    """The whole of what an edit may change, as it is from now on."""
+
+    key_id: int
+    label: str
+    permissions: int
+    whitelist: tuple[str, ...]
+    expires_us: int | None
+
+
+class KeyDisabled(Event, frozen=True):
+    key_id: int
+
+
+class KeyEnabled(Event, frozen=True):
+    key_id: int
+
+
+class KeyDeleted(Event, frozen=True):
+    key_id: int
+
+
+class KeyExpired(Event, frozen=True):
+    """The key's time came at `due_us` (policy time). Final."""
+
+    key_id: int
+    due_us: int
+
+
+class ClockAdvanced(Event, frozen=True):
+    by_us: int
+
+
+class SkewSet(Event, frozen=True):
+    skew_us: int
+
+
+AccessEvent = (
+    AccountCreated
+    | KycSet
+    | TotpEnrolled
+    | TotpRemoved
+    | TotpStepAccepted
+    | AccessSuspended
+    | AccessRestored
+    | KeyCreated
+    | KeyEdited
+    | KeyDisabled
+    | KeyEnabled
+    | KeyDeleted
+    | KeyExpired
+    | ClockAdvanced
+    | SkewSet
+)

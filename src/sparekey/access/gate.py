@@ -1,0 +1,176 @@
+"""The gate: every call passes it, and it asks in one order, cheap questions before dear ones.
+
+Address banned, raw requests, weight (`enter`); then the caller parses the parameters; then key format, key, account,
+expiry, address, permission, time and signature (`admit`). The order of Binance's own answers is not published; this
+one follows what clients observe. Within `-2015` all answers look alike outside; the reasons tell the owner apart.
+
+Times: `now_us` is the wire clock, which timestamps are compared with; policy time decides expiry and bans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sparekey.access.limits import IpLedger
+from sparekey.access.signatures import Verifiers
+from sparekey.access.state import AccessState, Key
+from sparekey.terms.admissions import Admission
+from sparekey.terms.clocktime import MILLISECOND_US, SECOND_US
+from sparekey.terms.permissions import Permission, names_of
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+
+#: How far ahead a timestamp may be, exclusive (Binance spot REST, "Timing security": serverTime + 1 second).
+AHEAD_US = SECOND_US
+
+_KEY_MALFORMED = Refusal(Reason.KEY_MALFORMED)
+_KEY_UNKNOWN = Refusal(Reason.KEY_UNKNOWN)
+_BUDGET_EXCEEDED = Refusal(Reason.VERIFICATION_BUDGET_EXCEEDED)
+# `mask & permission` would go through IntFlag's Python-level operator, which costs as much as the look-up of a key.
+_both = int.__and__
+
+
+class Gate:
+    """`open_secret` opens the sealed secret of an HMAC key, or returns None where the vault cannot."""
+
+    __slots__ = ("_keys", "_ledger", "_state", "_verifiers")
+
+    def __init__(self, state: AccessState, ledger: IpLedger, open_secret: Callable[[Key], bytes | None]) -> None:
+        self._state = state
+        self._keys = state.keys_by_api_key
+        self._ledger = ledger
+        self._verifiers = Verifiers(open_secret)
+
+    # --- before the parameters are parsed ----------------------------------------------------------------------------
+
+    def enter(self, ip: str, weight: int, now_us: int, family: str = "spot", endpoint: str = "") -> Refusal | None:
+        """Charge a request to its address: None, or `IP_BANNED`, `IP_RAW_REQUESTS_EXCEEDED`, `IP_WEIGHT_EXCEEDED`.
+
+        `endpoint` tells the windows of `/sapi` apart, which has one for each.
+        """
+        ledger = self._ledger
+        policy_us = now_us + self._state.policy_offset_us
+        if ledger.bans:
+            banned = ledger.ban_on(ip, now_us, policy_us)
+            if banned is not None:
+                return banned
+        return ledger.charge(ip, weight, now_us, policy_us, family, endpoint)
+
+    def used_weight(self, ip: str, family: str = "spot", endpoint: str = "") -> int:
+        """Weight used by the address in the window of its last request, for the headers of the reply."""
+        return self._ledger.used_weight(ip, family, endpoint)
+
+    def retry_after_s(self, ip: str, now_us: int, family: str = "spot", endpoint: str = "") -> int:
+        """Whole seconds for `Retry-After`: until the ban or the window ends."""
+        return self._ledger.retry_after_s(ip, now_us, now_us + self._state.policy_offset_us, family, endpoint)
+
+    def give_back(self, ip: str, weight: int, now_us: int, family: str = "spot", endpoint: str = "") -> None:
+        """Take back a charge of `enter` (profiles where successful orders are free)."""
+        self._ledger.give_back(ip, weight, now_us, family, endpoint)
+
+    def charge_account(self, account_id: int, weight: int, now_us: int, endpoint: str) -> Refusal | None:
+        """Charge `/sapi` weight to the account that was admitted (limiters by UID)."""
+        return self._ledger.charge_account(account_id, weight, now_us, "sapi", endpoint)
+
+    def used_account_weight(self, account_id: int, endpoint: str) -> int:
+        return self._ledger.used_account_weight(account_id, "sapi", endpoint)
+
+    # --- after the parameters are parsed -----------------------------------------------------------------------------
+
+    def admit(
+        self,
+        ip: str,
+        api_key: bytes | None,
+        permission: Permission,
+        timestamp_us: int,
+        recv_window_us: int,
+        payload: bytes,
+        signature: str,
+        now_us: int,
+        policy_now_us: int,
+    ) -> Admission | Refusal:
+        """Judge a signed call. `payload` is what was signed, bytes as sent; `signature` is percent-decoded text."""
+        key = self._keys.get(api_key) if api_key is not None else None
+        if key is None:
+            return _unknown(api_key)
+        # The next questions are `_standing_of`, written out: a call of a function costs as much as all of them.
+        if key.standing is not None:
+            return key.standing
+        if policy_now_us >= key.dies_us:
+            return _expired(key)
+        allowlist = key.allowlist
+        if allowlist is not None and not allowlist.contains(ip):
+            return Refusal(Reason.IP_FOREIGN, (ip,))
+        if _both(permission, key.permissions) != permission:
+            return _permission_missing(key, permission)
+        if timestamp_us >= now_us + AHEAD_US or now_us - timestamp_us > recv_window_us:
+            return _untimely(timestamp_us, recv_window_us, now_us)
+        verifier = key.verifier
+        if verifier is None:
+            prepared = self._verifiers.prepare(key)
+            if isinstance(prepared, Refusal):
+                return prepared
+            verifier = prepared
+        cost_us = verifier.cost_us
+        if cost_us and self._ledger.verification_exhausted(ip, now_us):
+            return _BUDGET_EXCEEDED
+        refusal = verifier.verify(payload, signature)
+        if refusal is not None:
+            if cost_us:
+                self._ledger.charge_verification(ip, cost_us)
+            return refusal
+        return Admission(key.account_id, key.key_id, self._state.seq, key.dies_us)
+
+    def identify(
+        self, ip: str, api_key: bytes | None, permission: Permission, policy_now_us: int
+    ) -> Admission | Refusal:
+        """Judge a call that sends the key header only, without time and signature (the retired listenKey routes)."""
+        key = self._keys.get(api_key) if api_key is not None else None
+        if key is None:
+            return _unknown(api_key)
+        refusal = self._standing_of(key, ip, permission, policy_now_us)
+        if refusal is not None:
+            return refusal
+        return Admission(key.account_id, key.key_id, self._state.seq, key.dies_us)
+
+    def _standing_of(self, key: Key, ip: str, permission: Permission, policy_now_us: int) -> Refusal | None:
+        if key.standing is not None:
+            return key.standing
+        if policy_now_us >= key.dies_us:
+            return _expired(key)
+        if key.allowlist is not None and not key.allowlist.contains(ip):
+            return Refusal(Reason.IP_FOREIGN, (ip,))
+        if _both(permission, key.permissions) != permission:
+            return _permission_missing(key, permission)
+        return None
+
+
+def late_check(timestamp_us: int, recv_window_us: int, now_us: int) -> Refusal | None:
+    """The second look at the clock, just before the engine: only age counts then (Binance spot REST, "Timing
+    security": the check is repeated before the request is forwarded to the matching engine)."""
+    if now_us - timestamp_us > recv_window_us:
+        return _untimely(timestamp_us, recv_window_us, now_us)
+    return None
+
+
+def _unknown(api_key: bytes | None) -> Refusal:
+    # Asked after the look-up, because a key that is known is well formed.
+    if api_key is None or len(api_key) != 64 or not api_key.isalnum():
+        return _KEY_MALFORMED
+    return _KEY_UNKNOWN
+
+
+def _expired(key: Key) -> Refusal:
+    return Refusal(Reason.KEY_EXPIRED, (key.dies_us // MILLISECOND_US,))
+
+
+def _permission_missing(key: Key, permission: Permission) -> Refusal:
+    missing = Permission(int(permission) & ~key.permissions)
+    return Refusal(Reason.PERMISSION_MISSING, (" and ".join(names_of(missing)),))
+
+
+def _untimely(timestamp_us: int, recv_window_us: int, now_us: int) -> Refusal:
+    if timestamp_us >= now_us + AHEAD_US:
+        return Refusal(Reason.TIMESTAMP_AHEAD, ((timestamp_us - now_us) // MILLISECOND_US,))
+    behind_ms = -(-(now_us - timestamp_us) // MILLISECOND_US)
+    return Refusal(Reason.TIMESTAMP_TOO_OLD, (behind_ms, recv_window_us // MILLISECOND_US))
