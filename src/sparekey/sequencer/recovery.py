@@ -80,6 +80,8 @@ def recover(
     newer engine wrote.
     """
     end = journal.position if until is None else until
+    if end > journal.position:
+        raise ValueError(f"the journal ends at position {journal.position}, before {end}")
     snapshot = _choose_snapshot(machines, journal, snapshots, min([end, *(position for _, position in behind)]))
     continuity = Continuity()
     start = 0
@@ -114,6 +116,8 @@ def recover(
         for consumer, reached in behind:
             if reached < batch.last:
                 consumer.receive([item for item in published if item.position > reached])
+    if position != end:
+        raise JournalDamaged(f"the journal can be read up to position {position} instead of {end}")
     return Recovered(position, continuity.shards, start, position - start, cost_us)
 
 

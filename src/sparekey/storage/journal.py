@@ -20,6 +20,7 @@ import msgspec
 
 from sparekey.sequencer.ports import Batch, JournalDamaged, JournalFailed, JournalTooNew
 from sparekey.storage.journal_wal import lost_wal_frames
+from sparekey.storage.private_files import sync_folder
 
 #: The chain hash before the first row.
 GENESIS_CHAIN = bytes(32)
@@ -157,8 +158,9 @@ class SqliteJournal:
         self._after_append = after_append if durability is Durability.FULL else None
         self._failed = False
         self._read_only = read_only
-        exists = path.exists() and path.stat().st_size > 0
-        flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        if not read_only and not path.exists():
+            _create(path, page_size)
+        flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
         with _errors_named(path):
             self._connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
         try:
@@ -166,16 +168,12 @@ class SqliteJournal:
                 self._connection.set_busy_timeout(10_000)
                 # Closing must not tidy up what a refused start found damaged.
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                if exists:
-                    self._check_layout()
-                # A first start that was interrupted leaves a file without the table.
-                self._has_table = self._connection.table_exists("main", "batches")
+                self._check_layout()
                 self._position, self._chain = self._last_row()
                 if check is not None:
                     check(self)
                 if not read_only:
-                    self._prepare(exists, page_size)
-                    self._has_table = True
+                    self._prepare()
         except BaseException:
             self._connection.close()
             raise
@@ -218,8 +216,6 @@ class SqliteJournal:
     def rows(self, after: int = 0) -> Iterator[Row]:
         """As `read`, with the stored checksum and chain hash; reads a few rows at a time, so that no long read keeps
         the write-ahead log of a running server from being reused."""
-        if not self._has_table:
-            return
         with _errors_named(self.path):
             found = self._connection.execute(
                 "SELECT last, chain FROM batches WHERE last <= ? ORDER BY last DESC LIMIT 1", (after,)
@@ -244,8 +240,6 @@ class SqliteJournal:
     def chain_at(self, position: int) -> bytes | None:
         if position == 0:
             return GENESIS_CHAIN
-        if not self._has_table:
-            return None
         with _errors_named(self.path):
             found = self._connection.execute("SELECT chain FROM batches WHERE last = ?", (position,)).fetchall()
         return _blob(found[0][0], position) if found else None
@@ -276,8 +270,6 @@ class SqliteJournal:
     def check_wal(self) -> None:
         """Raises `JournalDamaged` where the write-ahead log ends early for another reason than a crash."""
         with _errors_named(self.path):
-            if self._connection.pragma("journal_mode") != "wal" or not self._connection.table_exists("main", "about"):
-                return
             # Under NORMAL an unsynced end may be torn in any order, which says nothing about damage.
             if self._about("durability") != Durability.FULL.value:
                 return
@@ -293,19 +285,9 @@ class SqliteJournal:
                 "newer Sparekey"
             )
 
-    def _prepare(self, exists: bool, page_size: int) -> None:
+    def _prepare(self) -> None:
         connection = self._connection
-        if not exists:
-            connection.pragma("page_size", page_size)
         connection.pragma("synchronous", "FULL")
-        if connection.pragma("journal_mode", "wal") != "wal":
-            raise JournalFailed(f"the journal {self.path} cannot use a write-ahead log on this file system")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS batches (last INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
-            " checksum INTEGER NOT NULL, chain BLOB NOT NULL, frame BLOB NOT NULL)"
-        )
-        connection.execute("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-        connection.pragma("user_version", FORMAT)
         if self._about("durability") != self.durability.value:
             connection.execute("INSERT OR REPLACE INTO about VALUES ('durability', ?)", (self.durability.value,))
         # A new generation of the write-ahead log for each start: what a crash left behind its end can then never be
@@ -319,10 +301,33 @@ class SqliteJournal:
         return str(found[0][0]) if found else None
 
     def _last_row(self) -> tuple[int, bytes]:
-        if not self._has_table:
-            return 0, GENESIS_CHAIN
         found = self._connection.execute("SELECT last, chain FROM batches ORDER BY last DESC LIMIT 1").fetchall()
         return _end_of(found)
+
+
+def _create(path: Path, page_size: int) -> None:
+    """An empty journal, made beside its name, so that an interrupted first start leaves none or a whole one."""
+    part = path.with_name(f"{path.name}.part")
+    for leftover in (part, Path(f"{part}-journal"), Path(f"{part}-wal"), Path(f"{part}-shm")):
+        leftover.unlink(missing_ok=True)
+    with _errors_named(path):
+        connection = apsw.Connection(str(part))
+        try:
+            connection.pragma("page_size", page_size)
+            connection.execute(
+                "CREATE TABLE batches (last INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
+                " checksum INTEGER NOT NULL, chain BLOB NOT NULL, frame BLOB NOT NULL)"
+            )
+            connection.execute("CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            connection.execute("INSERT INTO about VALUES ('durability', ?)", (Durability.FULL.value,))
+            connection.pragma("user_version", FORMAT)
+            if connection.pragma("journal_mode", "wal") != "wal":
+                raise JournalFailed(f"the journal {path} cannot have a write-ahead log on this file system")
+        finally:
+            connection.close()
+    part.chmod(0o600)
+    os.replace(part, path)
+    sync_folder(path.parent)
 
 
 class _errors_named:  # noqa: N801 - reads as the phrase it is
@@ -344,6 +349,8 @@ class _errors_named:  # noqa: N801 - reads as the phrase it is
 def _named(error: apsw.Error) -> str:
     """`FullError` → "database or disk is full (SQLITE_FULL)"."""
     code = getattr(error, "extendedresult", 0) or getattr(error, "result", 0)
+    if not code:
+        return str(error)
     name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code) or type(error).__name__
     return f"{error} ({name})"
 

@@ -11,7 +11,7 @@ from sparekey.sequencer.frames import decode_batch
 from sparekey.sequencer.ports import JournalDamaged, JournalFailed, JournalTooNew
 from sparekey.sequencer.recovery import Continuity
 from sparekey.storage.checkpoints import Anchors, read_anchors
-from sparekey.storage.datadir import DataDirectory
+from sparekey.storage.datadir import DataDirectory, running_pid
 from sparekey.storage.journal import GENESIS_CHAIN, Durability, SqliteJournal
 from sparekey.storage.snapshots import SnapshotDamaged, SnapshotFolder, read_snapshot
 
@@ -59,7 +59,7 @@ def verify(path: Path) -> Report:
         report.findings.append(str(error))
         return report
     try:
-        _check_wal(journal)
+        _check_wal(journal, looks=_WAL_LOOKS if running_pid(data.path) else 1)
         found = _read_journal(journal, report, {position for _, position, _ in wanted})
     except (JournalDamaged, JournalFailed, JournalTooNew) as error:
         report.findings.append(str(error))
@@ -107,12 +107,12 @@ def _wanted_chains(data: DataDirectory, anchors: Anchors, report: Report) -> lis
     return sorted(wanted, key=lambda one: -one[1])
 
 
-def _check_wal(journal: SqliteJournal) -> None:
-    for look in range(_WAL_LOOKS):
+def _check_wal(journal: SqliteJournal, looks: int) -> None:
+    for look in range(looks):
         try:
             journal.check_wal()
         except JournalDamaged:
-            if look + 1 == _WAL_LOOKS:
+            if look + 1 == looks:
                 raise
             time.sleep(_WAL_PAUSE_S)
         else:
