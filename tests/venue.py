@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from sparekey.assemble import Running, start
 
+from sparekey.assemble import Running, start
 from sparekey.settings import Settings
 
 EVERYTHING = ("reading", "spot-and-margin-trading", "margin-loan", "futures", "internal-transfer", "universal-transfer")
