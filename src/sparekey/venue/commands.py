@@ -6,6 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from sparekey.terms.admissions import Admission
+from sparekey.venue.events import MarketPrint, OpenedSymbol
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 
 
@@ -88,17 +89,22 @@ class MarketTick(Command, frozen=True):
     elapsed_us: int
 
 
-class RecordedPrint(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    price: int
-    quantity: int
-    buyer_is_maker: bool
+class OpenMarket(Command, frozen=True):
+    """Let participants act. Once in a venue's life."""
+
+    program: int
+    seed: int
+    symbols: tuple[OpenedSymbol, ...]
 
 
 class ReplayPrints(Command, frozen=True):
-    """Recorded trades that happen now: each takes what rests at its price or better, then prints."""
+    """Recorded trades that happen now: each takes what accounts have resting at its price or better, then prints.
+
+    Afterwards participants quote around the last price.
+    """
 
     symbol: str
-    prints: tuple[RecordedPrint, ...]
+    prints: tuple[MarketPrint, ...]
 
 
 SpotCommand = (
@@ -110,6 +116,7 @@ SpotCommand = (
     | CancelOrder
     | CancelOpenOrders
     | Fence
+    | OpenMarket
     | MarketTick
     | ReplayPrints
 )

@@ -105,3 +105,39 @@ class OrderClosed(Event, frozen=True):
 class FenceRaised(Event, frozen=True):
     key_id: int
     access_seq: int
+
+
+class OpenedSymbol(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A symbol's part in an opened market. `price` and `daily_volume` (base asset) in 1e-8 units.
+
+    `first_trade_id` is the id of the first trade that really happens here; smaller ids belong to the past before it.
+    `recorded`: its prints come from a recording, so that participants quote but do not take.
+    """
+
+    symbol: str
+    price: int
+    daily_volume: int
+    first_trade_id: int
+    recorded: bool = False
+
+
+class MarketOpened(Event, frozen=True):
+    """Participants act from now on. `program` is the version of their program."""
+
+    program: int
+    seed: int
+    symbols: tuple[OpenedSymbol, ...]
+
+
+class MarketPrint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    price: int
+    quantity: int
+    buyer_is_maker: bool
+
+
+class Printed(Event, frozen=True):
+    """Trades among participants, with consecutive ids; prices where quotes stood have that much less left there."""
+
+    symbol: str
+    first_trade_id: int
+    prints: tuple[MarketPrint, ...]

@@ -265,14 +265,6 @@ class MarketViews(Protocol):
         """Rolling windows and days alike: the caller computes the bounds, both inclusive."""
         ...
 
-    def average_price(self, symbol: str, minutes: int, now_us: int) -> tuple[int, int]:
-        """Volume-weighted price of the last minutes (the last price if none traded), time of the last trade."""
-        ...
-
-    def last_price(self, symbol: str) -> int:
-        """0: never traded."""
-        ...
-
 
 class BalanceView(Protocol):
     @property
@@ -315,6 +307,18 @@ class SpotView(Protocol):
 
     def depth(self, symbol: str, limit: int) -> tuple[Sequence[Level], Sequence[Level]]:
         """Bids and asks, best first."""
+        ...
+
+    def last_price(self, symbol: str) -> int:
+        """0: never traded."""
+        ...
+
+    def last_trade_us(self, symbol: str) -> int:
+        """0: never traded here."""
+        ...
+
+    def average_price(self, symbol: str, now_us: int) -> int:
+        """The price that filters go by: volume-weighted over `average_price_minutes`, else the last; 0: none."""
         ...
 
     def last_update_id(self, symbol: str) -> int:

@@ -249,9 +249,14 @@ def average(desk: Desk, call: Call) -> bytes | Refusal:
     rules = _one(desk, call.values)
     if isinstance(rules, Refusal):
         return rules
-    minutes = rules.average_price_minutes
-    price, last_us = desk.views.average_price(rules.symbol, minutes, call.now_us)
-    return _encode({"mins": minutes, "price": format_money(price), "closeTime": call.time(last_us)})
+    spot, symbol = desk.spot, rules.symbol
+    return _encode(
+        {
+            "mins": rules.average_price_minutes,
+            "price": format_money(spot.average_price(symbol, call.now_us)),
+            "closeTime": call.time(spot.last_trade_us(symbol)),
+        }
+    )
 
 
 # --- tickers -------------------------------------------------------------------------------------------------------
@@ -262,7 +267,7 @@ def ticker_price(desk: Desk, call: Call) -> bytes | Refusal:
     return _answer(
         desk,
         call,
-        lambda rules: {"symbol": rules.symbol, "price": format_money(desk.views.last_price(rules.symbol))},
+        lambda rules: {"symbol": rules.symbol, "price": format_money(desk.spot.last_price(rules.symbol))},
     )
 
 
