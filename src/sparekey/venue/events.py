@@ -141,3 +141,29 @@ class Printed(Event, frozen=True):
     symbol: str
     first_trade_id: int
     prints: tuple[MarketPrint, ...]
+
+
+class QuotesTaken(Event, frozen=True):
+    """Participants' quotes that met an account's resting order when they were renewed: that much less is left there."""
+
+    symbol: str
+    price: int
+    quantity: int
+    are_bids: bool
+
+
+SpotEvent = (
+    AssetListed
+    | SymbolListed
+    | OrderLimitsSet
+    | Funded
+    | OrderPlaced
+    | Filled
+    | MatchPrevented
+    | OrderRested
+    | OrderClosed
+    | FenceRaised
+    | MarketOpened
+    | Printed
+    | QuotesTaken
+)

@@ -1,0 +1,74 @@
+"""Filters: what an order must satisfy before the engine sees it (Binance's spot documentation, "Filters").
+
+The first one that fails names the refusal. All arithmetic is exact; bounds are inclusive.
+"""
+
+from __future__ import annotations
+
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.terms.rounding import RATE_ONE, notional
+from sparekey.venue.listing import SymbolRules
+
+PRICE_FILTER = Refusal(Reason.FILTER_FAILED, ("PRICE_FILTER",))
+PERCENT_PRICE = Refusal(Reason.FILTER_FAILED, ("PERCENT_PRICE_BY_SIDE",))
+LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("LOT_SIZE",))
+MARKET_LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("MARKET_LOT_SIZE",))
+NOTIONAL = Refusal(Reason.FILTER_FAILED, ("NOTIONAL",))
+MAX_NUM_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ORDERS",))
+
+
+def check_price(rules: SymbolRules, price: int) -> Refusal | None:
+    if (
+        (rules.min_price and price < rules.min_price)
+        or (rules.max_price and price > rules.max_price)
+        or (rules.tick_size and price % rules.tick_size)
+    ):
+        return PRICE_FILTER
+    return None
+
+
+def check_percent_price(rules: SymbolRules, is_buy: bool, price: int, reference: int) -> Refusal | None:
+    """`reference` is the average price; without one (0: nothing ever traded) there is nothing to compare with."""
+    if not reference:
+        return None
+    if is_buy:
+        up, down = rules.bid_multiplier_up, rules.bid_multiplier_down
+    else:
+        up, down = rules.ask_multiplier_up, rules.ask_multiplier_down
+    scaled = price * RATE_ONE  # instead of dividing the bounds, which would round them
+    if scaled > reference * up or scaled < reference * down:
+        return PERCENT_PRICE
+    return None
+
+
+def check_lot(rules: SymbolRules, quantity: int) -> Refusal | None:
+    if (
+        quantity < rules.min_quantity
+        or (rules.max_quantity and quantity > rules.max_quantity)
+        or (rules.step_size and quantity % rules.step_size)
+    ):
+        return LOT_SIZE
+    return None
+
+
+def check_market_lot(rules: SymbolRules, quantity: int) -> Refusal | None:
+    if rules.max_market_quantity and quantity > rules.max_market_quantity:
+        return MARKET_LOT_SIZE
+    return None
+
+
+def check_notional(rules: SymbolRules, price: int, quantity: int) -> Refusal | None:
+    value = notional(price, quantity)
+    if value < rules.min_notional or (rules.max_notional and value > rules.max_notional):
+        return NOTIONAL
+    return None
+
+
+def check_market_notional(rules: SymbolRules, value: int) -> Refusal | None:
+    """`value` is what a MARKET order is worth at the reference price, or the quote quantity that it names."""
+    if rules.apply_min_notional_to_market and value < rules.min_notional:
+        return NOTIONAL
+    if rules.apply_max_notional_to_market and rules.max_notional and value > rules.max_notional:
+        return NOTIONAL
+    return None

@@ -1,0 +1,176 @@
+"""Matching: what a taker meets, in the order in which it meets it. Looks at the book and changes nothing.
+
+Better prices first; at one price the accounts' orders by their time, then the participants' quotes. A trade happens at
+the price of whoever rested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sparekey.terms.rounding import affordable_quantity, fee, notional
+from sparekey.venue.events import Filled, MatchPrevented, OrderClosed
+from sparekey.venue.liquidity import Participants
+from sparekey.venue.orders import Order
+from sparekey.venue.spot_state import SymbolMarket
+
+#: (price, quantity, order); no order where a participant quotes.
+Offer = tuple[int, int, Order | None]
+
+
+def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> Iterator[Offer]:
+    """What rests opposite a taker, best first."""
+    symbol = market.rules.symbol
+    if is_buy:
+        side, quotes, taken, sign = market.asks, participants.asks(symbol), market.taken_asks, 1
+    else:
+        side, quotes, taken, sign = market.bids, participants.bids(symbol), market.taken_bids, -1
+    levels = side.levels_from_best()
+    level = next(levels, None)
+    for price, quantity in quotes:
+        while level is not None and level.price * sign <= price * sign:
+            order = level.first
+            while order is not None:
+                yield level.price, order.remaining, order
+                order = order.after
+            level = next(levels, None)
+        left = quantity - taken.get(price, 0) if taken else quantity
+        if left > 0:
+            yield price, left, None
+    while level is not None:
+        order = level.first
+        while order is not None:
+            yield level.price, order.remaining, order
+            order = order.after
+        level = next(levels, None)
+
+
+class Match:
+    """What would happen to a taker: `events` after its `OrderPlaced`, and how it stands then.
+
+    `ended`: self-trade prevention ended the taker. `spent` is the quote amount traded.
+    """
+
+    __slots__ = ("ended", "events", "executed", "prevented", "remaining", "satisfied", "spent")
+
+    def __init__(self, quantity: int) -> None:
+        self.events: list[Any] = []
+        self.remaining = quantity
+        self.executed = 0
+        self.spent = 0
+        self.prevented = 0
+        self.ended = False
+        #: a taker by quote quantity that cannot afford another step of the lot
+        self.satisfied = False
+
+
+def match(
+    market: SymbolMarket,
+    participants: Participants,
+    *,
+    order_id: int,
+    account_id: int,
+    is_buy: bool,
+    limit_price: int,
+    quantity: int,
+    quote_quantity: int,
+    prevention_mode: str,
+) -> Match:
+    """Walk the book. `limit_price` 0: any price. With `quote_quantity` the taker goes by it and `quantity` is 0."""
+    rules = market.rules
+    symbol = rules.symbol
+    taker_rate, maker_rate = rules.taker_rate, rules.maker_rate
+    result = Match(quantity)
+    events = result.events
+    trade_id = market.next_trade_id
+    prevented_match_id = market.next_prevented_match_id
+    remaining, executed, spent = quantity, 0, 0
+    for price, available, maker in offers(market, participants, is_buy):
+        if limit_price and (price > limit_price if is_buy else price < limit_price):
+            break
+        if quote_quantity:
+            remaining = affordable_quantity(quote_quantity - spent, price, rules.step_size)
+            if not remaining:
+                result.satisfied = True
+                break
+        if maker is not None and maker.account_id == account_id and prevention_mode != "NONE":
+            amount = min(remaining, available)
+            taker_prevented, maker_prevented = _prevented(prevention_mode, remaining, available, amount)
+            events.append(
+                MatchPrevented(
+                    symbol,
+                    prevented_match_id,
+                    price,
+                    order_id,
+                    maker.order_id,
+                    prevention_mode,
+                    taker_prevented,
+                    maker_prevented,
+                )
+            )
+            prevented_match_id += 1
+            if maker_prevented == available:
+                events.append(OrderClosed(symbol, maker.order_id, "EXPIRED_IN_MATCH"))
+            if taker_prevented:
+                result.prevented += taker_prevented
+                remaining -= taker_prevented
+                if quote_quantity or not remaining:
+                    result.ended = True
+                    break
+            continue
+        filled = remaining if remaining < available else available
+        quote = notional(price, filled)
+        if is_buy:
+            taker_fee = fee(filled, taker_rate)
+            maker_fee = fee(quote, maker_rate) if maker is not None else 0
+        else:
+            taker_fee = fee(quote, taker_rate)
+            maker_fee = fee(filled, maker_rate) if maker is not None else 0
+        if maker is None:
+            events.append(
+                Filled(symbol, trade_id, price, filled, quote, not is_buy, order_id, account_id, taker_fee, 0, 0, 0)
+            )
+        else:
+            events.append(
+                Filled(
+                    symbol,
+                    trade_id,
+                    price,
+                    filled,
+                    quote,
+                    not is_buy,
+                    order_id,
+                    account_id,
+                    taker_fee,
+                    maker.order_id,
+                    maker.account_id,
+                    maker_fee,
+                )
+            )
+            if filled == available:
+                events.append(OrderClosed(symbol, maker.order_id, "FILLED"))
+        trade_id += 1
+        executed += filled
+        spent += quote
+        remaining -= filled
+        if not remaining and not quote_quantity:
+            break
+    result.remaining = remaining
+    result.executed = executed
+    result.spent = spent
+    return result
+
+
+def _prevented(mode: str, remaining: int, available: int, amount: int) -> tuple[int, int]:
+    """Quantities that expire on the taker's and on the maker's side (spot documentation, "STP FAQ").
+
+    TRANSFER acts as DECREMENT here: between orders of one account there is nothing to transfer.
+    """
+    if mode == "EXPIRE_TAKER":
+        return remaining, 0
+    if mode == "EXPIRE_MAKER":
+        return 0, available
+    if mode == "EXPIRE_BOTH":
+        return remaining, available
+    return amount, amount

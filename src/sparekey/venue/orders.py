@@ -1,0 +1,154 @@
+"""An open order, as the book and the queries see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sparekey.terms.rounding import notional
+from sparekey.venue.effects import ClosedOrder
+from sparekey.venue.ledger import Balance
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_PAIR_COUNT = len(_PAIRS)
+_MASK_128 = 2**128 - 1
+#: Odd, so that different orders get different ids.
+_SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
+_CANCEL_SALT = 0xD1B54A32D192ED03
+
+
+class Order(msgspec.Struct, eq=False, gc=False):
+    """Amounts and prices in 1e-8 units, times in microseconds. `hold` is what is still locked for it: quote for a BUY,
+    base for a SELL. Implements the wire's `OrderView`.
+
+    Without the collector: the links between the orders of a level are cut when an order leaves it.
+    """
+
+    symbol: str
+    order_id: int
+    account_id: int
+    key_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    price: int
+    quantity: int
+    quote_quantity: int
+    prevention_mode: str
+    hold: int
+    created_us: int
+    updated_us: int
+    working_us: int
+    is_buy: bool
+    base: Balance
+    quote: Balance
+    stop_price: int = 0
+    iceberg_quantity: int = 0
+    trailing_delta: int = 0
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    status: str = "NEW"
+    executed: int = 0
+    executed_quote: int = 0
+    prevented_match_id: int = 0
+    prevented_quantity: int = 0
+    expiry_reason: str = ""
+    #: [derived] its place on the book; None while it is not there
+    level: Any = None
+    before: Any = None
+    after: Any = None
+
+    @property
+    def remaining(self) -> int:
+        """What can still trade (Binance: available = origQty - executedQty - preventedQuantity)."""
+        return self.quantity - self.executed - self.prevented_quantity
+
+    def hold_needed(self) -> int:
+        """What a priced order must have locked for what remains of it. Never more than what it has locked, because
+        floor(a) + floor(b) <= floor(a + b)."""
+        return notional(self.price, self.remaining) if self.is_buy else self.remaining
+
+    def closed(self, status: str) -> ClosedOrder:
+        """The order as it ends, for the archive."""
+        return ClosedOrder(
+            self.symbol,
+            self.order_id,
+            self.account_id,
+            self.client_order_id,
+            self.side,
+            self.type,
+            self.time_in_force,
+            status,
+            self.price,
+            self.quantity,
+            self.quote_quantity,
+            self.executed,
+            self.executed_quote,
+            self.created_us,
+            self.updated_us,
+            self.working_us,
+            self.prevention_mode,
+            self.prevented_match_id,
+            self.prevented_quantity,
+            self.expiry_reason,
+            self.stop_price,
+            self.iceberg_quantity,
+            self.trailing_delta,
+            self.strategy_id,
+            self.strategy_type,
+        )
+
+    def dump(self) -> list[Any]:
+        return [
+            self.order_id,
+            self.account_id,
+            self.key_id,
+            self.client_order_id,
+            self.side,
+            self.type,
+            self.time_in_force,
+            self.price,
+            self.quantity,
+            self.quote_quantity,
+            self.prevention_mode,
+            self.hold,
+            self.created_us,
+            self.updated_us,
+            self.working_us,
+            self.stop_price,
+            self.iceberg_quantity,
+            self.trailing_delta,
+            self.strategy_id,
+            self.strategy_type,
+            self.status,
+            self.executed,
+            self.executed_quote,
+            self.prevented_match_id,
+            self.prevented_quantity,
+        ]
+
+
+def load_order(symbol: str, row: list[Any], base: Balance, quote: Balance) -> Order:
+    """What `Order.dump` wrote."""
+    return Order(symbol, *row[:15], row[4] == "BUY", base, quote, *row[15:])  # type: ignore[call-arg]
+
+
+def generated_client_order_id(order_id: int) -> str:
+    """22 letters and digits, as Binance makes up where `newClientOrderId` is not sent; no two orders share one."""
+    return _spell((order_id * _SPREAD) & _MASK_128)
+
+
+def generated_cancel_id(order_id: int) -> str:
+    """The same for the cancel of an order."""
+    return _spell(((order_id << 64 | _CANCEL_SALT) * _SPREAD) & _MASK_128)
+
+
+def _spell(number: int) -> str:
+    spelled = []
+    for _ in range(11):
+        number, digit = divmod(number, _PAIR_COUNT)
+        spelled.append(_PAIRS[digit])
+    return "".join(spelled)

@@ -1,0 +1,400 @@
+"""Decides spot commands: state and command in, events or a refusal out. Changes nothing.
+
+A placement is judged in Binance's order: admission, order limit, order type, filters, then the engine's own questions
+(duplicate id, balance, price).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sparekey.terms.admissions import Admission
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.terms.rounding import notional
+from sparekey.venue import filters
+from sparekey.venue.commands import (
+    CancelOpenOrders,
+    CancelOrder,
+    Fence,
+    Fund,
+    ListAsset,
+    ListSymbol,
+    OpenMarket,
+    PlaceOrder,
+    SetOrderLimits,
+)
+from sparekey.venue.events import (
+    AssetListed,
+    Event,
+    FenceRaised,
+    Funded,
+    MarketOpened,
+    OrderClosed,
+    OrderLimitsSet,
+    OrderPlaced,
+    OrderRested,
+    SymbolListed,
+)
+from sparekey.venue.matching import Match, match, offers
+from sparekey.venue.orders import Order, generated_cancel_id, generated_client_order_id
+from sparekey.venue.spot_state import SpotState, SymbolMarket
+
+Decision = tuple[Event, ...] | list[Any] | Refusal
+
+#: More than this an account cannot be given at once; with it sums stay far below 64 bits' neighbours in the journal.
+LARGEST_FUNDING = 10**9 * 10**8
+
+_SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
+_MARKET_CLOSED = Refusal(Reason.MARKET_CLOSED)
+_FENCED = Refusal(Reason.KEY_FENCED)
+_DUPLICATE = Refusal(Reason.CLIENT_ORDER_ID_DUPLICATE)
+_WOULD_MATCH = Refusal(Reason.WOULD_MATCH)
+_ORDER_UNKNOWN = Refusal(Reason.ORDER_UNKNOWN)
+_ID_MISMATCH = Refusal(Reason.CLIENT_ORDER_ID_MISMATCH)
+_RESTRICTED = Refusal(Reason.CANCEL_RESTRICTED)
+_PREVENTION_MODE = Refusal(Reason.PREVENTION_MODE_NOT_ALLOWED)
+_ICEBERG = Refusal(Reason.ICEBERG_NOT_ENABLED)
+_TRAILING = Refusal(Reason.TRAILING_NOT_ENABLED)
+_LIQUIDITY_NONE = Refusal(Reason.LIQUIDITY_NONE)
+_LIQUIDITY_BELOW_LOT = Refusal(Reason.LIQUIDITY_BELOW_LOT, ("LOT_SIZE",))
+_NOTIONAL_ZERO = Refusal(Reason.NOTIONAL_ZERO)
+
+
+def decide(state: SpotState, command: Any, now_us: int) -> Decision:
+    """What the command leads to; the market's own commands are `spot_shard`'s, because they act in several steps."""
+    return _DECIDERS[type(command)](state, command, now_us)
+
+
+# --- placing ---------------------------------------------------------------------------------------------------------
+
+
+def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision:
+    market = state.markets.get(command.symbol)
+    if market is None:
+        return _SYMBOL_UNKNOWN
+    admission = command.admission
+    if _fenced(state, admission):
+        return _FENCED
+    account_id = admission.account_id
+    if not command.check_only:
+        refusal = _check_order_limits(state, account_id, now_us)
+        if refusal is not None:
+            return refusal
+    rules = market.rules
+    kind = command.type
+    if rules.status != "TRADING":
+        return _MARKET_CLOSED
+    if kind not in rules.order_types:
+        return Refusal(Reason.ORDER_TYPE_NOT_ENABLED, (kind,))
+    if command.iceberg_quantity:
+        return _ICEBERG
+    if command.trailing_delta:
+        return _TRAILING
+    mode = command.prevention_mode
+    if not mode:
+        mode = rules.default_prevention_mode
+    elif mode != "NONE" and mode not in rules.prevention_modes:
+        return _PREVENTION_MODE
+    is_buy = command.side == "BUY"
+    own = market.by_client_order_id.get(account_id)
+    refusal = _check_filters(state, market, command, is_buy, 0 if own is None else len(own), now_us)
+    if refusal is not None:
+        return refusal
+    order_id = market.next_order_id
+    client_order_id = command.client_order_id
+    if not client_order_id:
+        client_order_id = generated_client_order_id(order_id)
+    elif own is not None and client_order_id in own:
+        return _DUPLICATE
+    if kind == "MARKET":
+        outcome = _market_order(state, market, command, order_id, mode, is_buy)
+    else:
+        outcome = _priced_order(state, market, command, order_id, mode, is_buy)
+    if isinstance(outcome, Refusal):
+        return outcome
+    if command.check_only:
+        return ()
+    hold, events = outcome
+    placed = OrderPlaced(
+        command.symbol,
+        order_id,
+        account_id,
+        admission.key_id,
+        client_order_id,
+        command.side,
+        kind,
+        command.time_in_force,
+        command.quantity,
+        command.quote_quantity,
+        command.price,
+        hold,
+        mode,
+        command.stop_price,
+        command.iceberg_quantity,
+        command.trailing_delta,
+        command.strategy_id,
+        command.strategy_type,
+    )
+    return [placed, *events]
+
+
+def _fenced(state: SpotState, admission: Admission) -> bool:
+    fence = state.fences.get(admission.key_id)
+    return fence is not None and admission.access_seq < fence
+
+
+def _check_order_limits(state: SpotState, account_id: int, now_us: int) -> Refusal | None:
+    used = state.order_counts_used.get(account_id)
+    if used is None:
+        return None
+    index = 0
+    for limit in state.order_limits:
+        if used[index + 1] >= limit.limit and limit.enforced and used[index] == now_us // limit.window_us:
+            return Refusal(Reason.ORDER_COUNT_EXCEEDED, (limit.limit, f"{limit.interval_count} {limit.interval}"))
+        index += 2
+    return None
+
+
+def _check_filters(
+    state: SpotState, market: SymbolMarket, command: PlaceOrder, is_buy: bool, open_count: int, now_us: int
+) -> Refusal | None:
+    rules = market.rules
+    price, quantity = command.price, command.quantity
+    if command.type == "MARKET":
+        reference = market.reference_price(now_us) or _touch(state, market, is_buy)
+        if quantity:
+            refusal = (
+                filters.check_lot(rules, quantity)
+                or filters.check_market_lot(rules, quantity)
+                # Without any trade and any offer there is no price to value the order by.
+                or (filters.check_market_notional(rules, notional(reference, quantity)) if reference else None)
+            )
+        else:
+            refusal = filters.check_market_notional(rules, command.quote_quantity)
+        if refusal is not None:
+            return refusal
+    else:
+        refusal = (
+            filters.check_price(rules, price)
+            or filters.check_percent_price(rules, is_buy, price, market.reference_price(now_us))
+            or filters.check_lot(rules, quantity)
+            or filters.check_notional(rules, price, quantity)
+        )
+        if refusal is not None:
+            return refusal
+    if rules.max_open_orders and open_count >= rules.max_open_orders:
+        return filters.MAX_NUM_ORDERS
+    return None
+
+
+def _touch(state: SpotState, market: SymbolMarket, is_buy: bool) -> int:
+    """The best price opposite; a fresh market has orders before it has trades."""
+    for price, _, _ in offers(market, state.participants, is_buy):
+        return price
+    return 0
+
+
+def _priced_order(
+    state: SpotState, market: SymbolMarket, command: PlaceOrder, order_id: int, mode: str, is_buy: bool
+) -> tuple[int, list[Any]] | Refusal:
+    """LIMIT and LIMIT_MAKER: the hold, and the events after `OrderPlaced`."""
+    symbol, price, quantity = command.symbol, command.price, command.quantity
+    account_id = command.admission.account_id
+    hold = notional(price, quantity) if is_buy else quantity
+    if not hold:
+        return _NOTIONAL_ZERO
+    refusal = _check_balance(state, market, account_id, is_buy, hold)
+    if refusal is not None:
+        return refusal
+    best = _touch(state, market, is_buy)
+    if not best or (best > price if is_buy else best < price):
+        # Nothing to match: most orders end here.
+        if command.time_in_force == "IOC":
+            return hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")]
+        if command.time_in_force == "FOK":
+            return hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")]
+        return hold, [OrderRested(symbol, order_id)]
+    if command.type == "LIMIT_MAKER":
+        return _WOULD_MATCH
+    result = match(
+        market,
+        state.participants,
+        order_id=order_id,
+        account_id=account_id,
+        is_buy=is_buy,
+        limit_price=price,
+        quantity=quantity,
+        quote_quantity=0,
+        prevention_mode=mode,
+    )
+    if command.time_in_force == "FOK" and result.executed < quantity:
+        return hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")]
+    events = result.events
+    if result.ended:
+        events.append(OrderClosed(symbol, order_id, "EXPIRED_IN_MATCH"))
+    elif not result.remaining:
+        events.append(OrderClosed(symbol, order_id, "FILLED"))
+    elif command.time_in_force == "IOC":
+        events.append(OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED"))
+    else:
+        events.append(OrderRested(symbol, order_id))
+    return hold, events
+
+
+def _market_order(
+    state: SpotState, market: SymbolMarket, command: PlaceOrder, order_id: int, mode: str, is_buy: bool
+) -> tuple[int, list[Any]] | Refusal:
+    """MARKET by quantity or by quote quantity: whole or as far as the book goes, never resting."""
+    account_id = command.admission.account_id
+    result = match(
+        market,
+        state.participants,
+        order_id=order_id,
+        account_id=account_id,
+        is_buy=is_buy,
+        limit_price=0,
+        quantity=command.quantity,
+        quote_quantity=command.quote_quantity,
+        prevention_mode=mode,
+    )
+    if command.quote_quantity:
+        refusal = _check_fitted(market, result)
+        if refusal is not None:
+            return refusal
+        hold = result.spent if is_buy else result.executed
+    else:
+        hold = result.spent if is_buy else command.quantity
+    refusal = _check_balance(state, market, account_id, is_buy, hold)
+    if refusal is not None:
+        return refusal
+    events = result.events
+    if result.ended:
+        events.append(OrderClosed(command.symbol, order_id, "EXPIRED_IN_MATCH"))
+    elif result.satisfied or (not result.remaining and not command.quote_quantity):
+        events.append(OrderClosed(command.symbol, order_id, "FILLED"))
+    else:
+        events.append(OrderClosed(command.symbol, order_id, "EXPIRED", "INSUFFICIENT_LIQUIDITY"))
+    return hold, events
+
+
+def _check_fitted(market: SymbolMarket, result: Match) -> Refusal | None:
+    """A quote quantity becomes a quantity that the lot filters must allow (spot documentation, "reverse MARKET")."""
+    rules = market.rules
+    if result.executed:
+        if result.executed < rules.min_quantity:
+            return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_BELOW_LOT
+        if rules.max_quantity and result.executed > rules.max_quantity:
+            return filters.LOT_SIZE
+        return filters.check_market_lot(rules, result.executed)
+    if result.ended or result.prevented:
+        return None
+    return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_NONE
+
+
+def _check_balance(
+    state: SpotState, market: SymbolMarket, account_id: int, is_buy: bool, needed: int
+) -> Refusal | None:
+    asset = market.rules.quote_asset if is_buy else market.rules.base_asset
+    free = state.ledger.free(account_id, asset)
+    if free < needed:
+        return Refusal(Reason.BALANCE_INSUFFICIENT, (asset, free, needed))
+    return None
+
+
+# --- cancelling ------------------------------------------------------------------------------------------------------
+
+
+def _cancel_order(state: SpotState, command: CancelOrder, now_us: int) -> Decision:
+    market = state.markets.get(command.symbol)
+    if market is None:
+        return _SYMBOL_UNKNOWN
+    if _fenced(state, command.admission):
+        return _FENCED
+    original = command.original_client_order_id
+    order = market.open_order(command.admission.account_id, command.order_id, original)
+    if order is None:
+        return _ORDER_UNKNOWN
+    if command.order_id and original and order.client_order_id != original:
+        return _ID_MISMATCH
+    if command.restrictions:
+        wanted = "NEW" if command.restrictions == "ONLY_NEW" else "PARTIALLY_FILLED"
+        if order.status != wanted:
+            return _RESTRICTED
+    return (_cancelled(order, command.new_client_order_id),)
+
+
+def _cancel_open_orders(state: SpotState, command: CancelOpenOrders, now_us: int) -> Decision:
+    if command.symbol not in state.markets:
+        return _SYMBOL_UNKNOWN
+    if _fenced(state, command.admission):
+        return _FENCED
+    orders = state.open_orders(command.admission.account_id, command.symbol)
+    if not orders:
+        return _ORDER_UNKNOWN
+    return tuple(_cancelled(order, "") for order in orders)
+
+
+def _cancelled(order: Order, cancel_client_order_id: str) -> OrderClosed:
+    return OrderClosed(
+        order.symbol, order.order_id, "CANCELED", "", cancel_client_order_id or generated_cancel_id(order.order_id)
+    )
+
+
+# --- listings, funding, fences ---------------------------------------------------------------------------------------
+
+
+def _list_asset(state: SpotState, command: ListAsset, now_us: int) -> Decision:
+    return () if state.assets.get(command.rules.asset) == command.rules else (AssetListed(command.rules),)
+
+
+def _list_symbol(state: SpotState, command: ListSymbol, now_us: int) -> Decision:
+    rules = command.rules
+    for asset in (rules.base_asset, rules.quote_asset):
+        if asset not in state.assets:
+            return Refusal(Reason.ASSET_UNKNOWN, (asset,))
+    return () if state.rules(rules.symbol) == rules else (SymbolListed(rules),)
+
+
+def _set_order_limits(state: SpotState, command: SetOrderLimits, now_us: int) -> Decision:
+    return () if state.order_limits == command.limits else (OrderLimitsSet(command.limits),)
+
+
+def _fund(state: SpotState, command: Fund, now_us: int) -> Decision:
+    if command.asset not in state.assets:
+        return Refusal(Reason.ASSET_UNKNOWN, (command.asset,))
+    if not 0 < command.amount <= LARGEST_FUNDING:
+        return Refusal(Reason.AMOUNT_INVALID, (command.amount,))
+    held = state.ledger.of(command.account_id).get(command.asset)
+    if held is not None and held.free + held.locked + command.amount > LARGEST_FUNDING:
+        return Refusal(Reason.AMOUNT_INVALID, (command.amount,))
+    return (Funded(command.account_id, command.asset, command.amount),)
+
+
+def _fence(state: SpotState, command: Fence, now_us: int) -> Decision:
+    if state.fences.get(command.key_id, 0) >= command.access_seq:
+        return ()
+    return (FenceRaised(command.key_id, command.access_seq),)
+
+
+def _open_market(state: SpotState, command: OpenMarket, now_us: int) -> Decision:
+    if state.market_open:
+        return Refusal(Reason.REQUEST_INVALID, ("The market is open already.",))
+    for opened in command.symbols:
+        if opened.symbol not in state.markets:
+            return _SYMBOL_UNKNOWN
+    return (MarketOpened(command.program, command.seed, command.symbols),)
+
+
+_DECIDERS: dict[type, Callable[[SpotState, Any, int], Decision]] = {
+    PlaceOrder: _place_order,
+    CancelOrder: _cancel_order,
+    CancelOpenOrders: _cancel_open_orders,
+    ListAsset: _list_asset,
+    ListSymbol: _list_symbol,
+    SetOrderLimits: _set_order_limits,
+    Fund: _fund,
+    Fence: _fence,
+    OpenMarket: _open_market,
+}

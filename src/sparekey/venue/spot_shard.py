@@ -1,0 +1,227 @@
+"""The spot shard as the sequencer's machine: decide, apply, write down; and the market's steps between them.
+
+Hand it the wire clock. A tick of the market acts in several steps, each decided on what the one before left: quotes
+are renewed, resting orders that now cross them are filled, and then each taker acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import msgspec
+
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.terms.rounding import fee, notional
+from sparekey.venue.commands import MarketTick, ReplayPrints, SpotCommand
+from sparekey.venue.effects import Effect
+from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, QuotesTaken, SpotEvent
+from sparekey.venue.liquidity import Participants, Taker
+from sparekey.venue.matching import offers
+from sparekey.venue.orders import Order
+from sparekey.venue.spot_apply import apply
+from sparekey.venue.spot_decide import decide
+from sparekey.venue.spot_state import SpotState, SymbolMarket
+
+_NOT_OPEN = Refusal(Reason.REQUEST_INVALID, ("The market is not open.",))
+_SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
+
+
+class SpotShard:
+    """Implements the sequencer's `Machine`. `state` is the same object for the shard's whole life."""
+
+    name = "spot"
+
+    def __init__(self, participants: Participants) -> None:
+        self.participants = participants
+        self.state = SpotState(participants)
+        self._effects: list[Effect] = []
+        self._commands = msgspec.msgpack.Decoder(SpotCommand)
+        event_type: Any = reduce(or_, participants.event_types, SpotEvent)
+        self._events = msgspec.msgpack.Decoder(list[event_type])
+
+    def execute(self, command: Any, time_us: int) -> Sequence[Any] | Refusal:
+        kind = command.__class__
+        if kind is MarketTick:
+            return self._tick(command, time_us)
+        if kind is ReplayPrints:
+            return self._replay(command, time_us)
+        outcome = decide(self.state, command, time_us)
+        if outcome.__class__ is not Refusal and outcome:
+            self.apply(outcome, time_us)  # type: ignore[arg-type]
+        return outcome
+
+    def apply(self, events: Sequence[Any], time_us: int) -> None:
+        state, effects = self.state, self._effects
+        state.time_us = time_us
+        for event in events:
+            apply(state, event, time_us, effects)
+
+    def drain(self) -> Sequence[Effect]:
+        effects, self._effects = self._effects, []
+        return effects
+
+    def check(self) -> str:
+        return self.state.ledger.check()
+
+    def replay_cost_us(self, events: Sequence[Any]) -> int:
+        return 6 * len(events)
+
+    def dump(self) -> Any:
+        return self.state.dump()
+
+    def load(self, data: Any) -> None:
+        self.state.load(data)
+
+    def decode_command(self, raw: bytes | msgspec.Raw) -> Any:
+        return self._commands.decode(raw)
+
+    def decode_events(self, raw: bytes | msgspec.Raw) -> Sequence[Any]:
+        events: Sequence[Any] = self._events.decode(raw)
+        return events
+
+    # --- the market's steps ----------------------------------------------------------------------------------------
+
+    def _tick(self, command: MarketTick, time_us: int) -> list[Any] | Refusal:
+        if not self.state.market_open:
+            return _NOT_OPEN
+        if command.elapsed_us <= 0:
+            return Refusal(Reason.CLOCK_BACKWARDS)
+        renewed, takers = self.participants.decide_tick(command.elapsed_us)
+        events: list[Any] = []
+        self._step([renewed], time_us, events)
+        for symbol, market in self.state.markets.items():
+            if market.orders:
+                self._step(self._crossed(market), time_us, events)
+            for taker in takers.get(symbol, ()):
+                self._step(self._taken(market, taker), time_us, events)
+        return events
+
+    def _replay(self, command: ReplayPrints, time_us: int) -> list[Any] | Refusal:
+        market = self.state.markets.get(command.symbol)
+        if market is None:
+            return _SYMBOL_UNKNOWN
+        if not self.state.market_open:
+            return _NOT_OPEN
+        events: list[Any] = []
+        for one in command.prints:
+            self._step(self._recorded(market, one), time_us, events)
+        if command.prints:
+            renewed = self.participants.decide_requote(command.symbol, command.prints[-1].price)
+            self._step([renewed], time_us, events)
+            if market.orders:
+                self._step(self._crossed(market), time_us, events)
+        return events
+
+    def _step(self, decided: list[Any], time_us: int, events: list[Any]) -> None:
+        if decided:
+            self.apply(decided, time_us)
+            events += decided
+
+    def _crossed(self, market: SymbolMarket) -> list[Any]:
+        """Resting orders that the new quotes cross: they are makers, at their own price, as far as the quotes go."""
+        decided: list[Any] = []
+        trade_id = market.next_trade_id
+        symbol = market.rules.symbol
+        for side, quotes, taken in (
+            (market.bids, self.participants.asks(symbol), market.taken_asks),
+            (market.asks, self.participants.bids(symbol), market.taken_bids),
+        ):
+            if not side.keys or not quotes:
+                continue
+            is_bid = side.is_bid
+            best = side.best_price()
+            if best < quotes[0][0] if is_bid else best > quotes[0][0]:
+                continue
+            left = [[price, quantity - taken.get(price, 0)] for price, quantity in quotes]
+            at = 0
+            for order in side.orders_from_best():
+                remaining = order.remaining
+                filled = 0
+                while remaining > filled and at < len(left):
+                    price, available = left[at]
+                    if order.price < price if is_bid else order.price > price:
+                        break
+                    amount = min(available, remaining - filled)
+                    if amount > 0:
+                        decided.append(QuotesTaken(symbol, price, amount, not is_bid))
+                        filled += amount
+                        left[at][1] -= amount
+                    if left[at][1] <= 0:
+                        at += 1
+                if not filled:
+                    break
+                decided += _maker_fill(market, order, trade_id, filled)
+                trade_id += 1
+        return decided
+
+    def _taken(self, market: SymbolMarket, taker: Taker) -> list[Any]:
+        """A participant takes: accounts' orders give fills, other participants' quotes prints."""
+        decided: list[Any] = []
+        prints: list[MarketPrint] = []
+        trade_id = market.next_trade_id
+        remaining = taker.quantity
+        for price, available, order in offers(market, self.participants, taker.is_buy):
+            amount = min(available, remaining)
+            if order is None:
+                prints.append(MarketPrint(price, amount, not taker.is_buy))
+            else:
+                trade_id = _close_prints(market, decided, prints, trade_id)
+                prints = []
+                decided += _maker_fill(market, order, trade_id, amount)
+                trade_id += 1
+            remaining -= amount
+            if not remaining:
+                break
+        _close_prints(market, decided, prints, trade_id)
+        return decided
+
+    def _recorded(self, market: SymbolMarket, one: MarketPrint) -> list[Any]:
+        """A recorded trade: accounts' orders at its price or better go first, the rest prints as recorded."""
+        decided: list[Any] = []
+        trade_id = market.next_trade_id
+        remaining = one.quantity
+        side = market.bids if one.buyer_is_maker else market.asks
+        for order in side.orders_from_best():
+            if not remaining or (order.price < one.price if one.buyer_is_maker else order.price > one.price):
+                break
+            amount = min(order.remaining, remaining)
+            decided += _maker_fill(market, order, trade_id, amount)
+            trade_id += 1
+            remaining -= amount
+        if remaining:
+            _close_prints(market, decided, [MarketPrint(one.price, remaining, one.buyer_is_maker)], trade_id)
+        return decided
+
+
+def _close_prints(market: SymbolMarket, decided: list[Any], prints: list[MarketPrint], trade_id: int) -> int:
+    """Write down prints gathered so far; the trade id that follows them."""
+    if prints:
+        decided.append(Printed(market.rules.symbol, trade_id, tuple(prints)))
+    return trade_id + len(prints)
+
+
+def _maker_fill(market: SymbolMarket, order: Order, trade_id: int, quantity: int) -> list[Any]:
+    """An account's resting order trades with a participant who takes."""
+    rules = market.rules
+    quote = notional(order.price, quantity)
+    filled = Filled(
+        rules.symbol,
+        trade_id,
+        order.price,
+        quantity,
+        quote,
+        order.is_buy,
+        0,
+        0,
+        0,
+        order.order_id,
+        order.account_id,
+        fee(quantity if order.is_buy else quote, rules.maker_rate),
+    )
+    if quantity == order.remaining:
+        return [filled, OrderClosed(rules.symbol, order.order_id, "FILLED")]
+    return [filled]
