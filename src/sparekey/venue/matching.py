@@ -154,7 +154,12 @@ def match(
         executed += filled
         spent += quote
         remaining -= filled
-        if not remaining and not quote_quantity:
+        if quote_quantity:
+            # Another step may be too dear at this price; then the next, worse one need not be asked for.
+            if not affordable_quantity(quote_quantity - spent, price, rules.step_size):
+                result.satisfied = True
+                break
+        elif not remaining:
             break
     result.remaining = remaining
     result.executed = executed
