@@ -1,26 +1,40 @@
-"""The archive: closed orders, fills, prints and one-minute candles, written after the journal and rebuilt from it.
+"""The archive: closed orders, fills, prints and candles, written after the journal and rebuilt from it.
 
 A thread writes; queries on the loop merge what is not written yet, so that a fill is visible at once. A full disk
 never stops trading: rows wait in bounded memory, `problem` says so, and `position` tells from where a later start
 catches up out of the journal.
+
+Prints are written in blocks, a row per symbol and flush, and what nobody traded may wait for an hour: an idle market
+prints all day, and a row with three index entries for each would be the most that an idle server writes.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from sparekey.market.candles import Candle
+from sparekey.market.candles import Candle, add_print, join_candles, print_candle
 from sparekey.sequencer.ports import Published
+from sparekey.terms.clocktime import HOUR_US, MINUTE_US
 from sparekey.venue.effects import ClosedOrder, Print
 
 #: Rows that may wait for a disk that refuses them. Beyond it the archive stops taking rows until the next start.
 MAX_WAITING = 400_000
+#: Rows that are written without waiting longer, and intervals after which the others are: soon with an account's
+#: order or fill among them, after an hour otherwise.
+MANY_ROWS = 10_000
+URGENT_INTERVALS = 5
+IDLE_INTERVALS = 3_600
+#: Prints of one block: as many as a query may have to read for one.
+BLOCK_PRINTS = 500
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
@@ -39,14 +53,15 @@ CREATE TABLE IF NOT EXISTS fills (
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (account_id, symbol, order_id, trade_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (account_id, symbol, time_us);
 CREATE TABLE IF NOT EXISTS prints (
-    symbol TEXT, trade_id INTEGER, time_us INTEGER, price INTEGER, quantity INTEGER, quote_quantity INTEGER,
-    buyer_is_maker INTEGER, aggregate_id INTEGER, PRIMARY KEY (symbol, trade_id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS prints_by_time ON prints (symbol, time_us);
-CREATE INDEX IF NOT EXISTS prints_by_aggregate ON prints (symbol, aggregate_id);
-CREATE TABLE IF NOT EXISTS minutes (
-    symbol TEXT, open_us INTEGER, open INTEGER, high INTEGER, low INTEGER, close INTEGER, volume INTEGER,
-    quote_volume INTEGER, trade_count INTEGER, taker_base INTEGER, taker_quote INTEGER, PRIMARY KEY (symbol, open_us)
+    symbol TEXT, last_trade_id INTEGER, first_us INTEGER, last_us INTEGER, last_aggregate_id INTEGER, image BLOB
+);
+CREATE UNIQUE INDEX IF NOT EXISTS prints_by_id ON prints (symbol, last_trade_id);
+CREATE INDEX IF NOT EXISTS prints_by_time ON prints (symbol, last_us, last_trade_id);
+CREATE INDEX IF NOT EXISTS prints_by_aggregate ON prints (symbol, last_aggregate_id, last_trade_id);
+CREATE TABLE IF NOT EXISTS candles (
+    symbol TEXT, span_us INTEGER, open_us INTEGER, open INTEGER, high INTEGER, low INTEGER, close INTEGER,
+    volume INTEGER, quote_volume INTEGER, trades INTEGER, taker_volume INTEGER, taker_quote_volume INTEGER,
+    PRIMARY KEY (symbol, span_us, open_us)
 ) WITHOUT ROWID;
 """
 
@@ -81,16 +96,55 @@ class Trade(NamedTuple):
     aggregate_id: int
 
 
+_trade_id_of = attrgetter("trade_id")
+_time_of = attrgetter("time_us")
+_aggregate_of = attrgetter("aggregate_id")
+
+
+def _encode_block(trades: Sequence[Trade]) -> bytes:
+    """Ids, times and prices as differences from the block's first, which are short."""
+    _, first_id, first_us, first_price, _, _, _, first_aggregate = trades[0]
+    return msgspec.msgpack.encode(
+        [
+            (first_id, first_us, first_price, first_aggregate),
+            [
+                (
+                    trade.trade_id - first_id,
+                    trade.time_us - first_us,
+                    trade.price - first_price,
+                    trade.quantity,
+                    trade.quote_quantity,
+                    trade.buyer_is_maker,
+                    trade.aggregate_id - first_aggregate,
+                )
+                for trade in trades
+            ],
+        ]
+    )
+
+
+_Block = tuple[tuple[int, int, int, int], list[tuple[int, int, int, int, int, bool, int]]]
+_block_decoder = msgspec.msgpack.Decoder(_Block)
+
+
+def _decode_block(symbol: str, image: bytes) -> list[Trade]:
+    (first_id, first_us, first_price, first_aggregate), rows = _block_decoder.decode(image)
+    return [
+        Trade(symbol, first_id + a, first_us + b, first_price + c, quantity, quote, maker, first_aggregate + d)
+        for a, b, c, quantity, quote, maker, d in rows
+    ]
+
+
 class _Rows:
     """Rows on their way to disk, also queryable, in arrival order."""
 
-    __slots__ = ("count", "fills", "minutes", "orders", "position", "trades", "urgent")
+    __slots__ = ("candles", "count", "fills", "orders", "position", "trades", "urgent")
 
     def __init__(self) -> None:
         self.orders: dict[tuple[int, str], dict[int, ClosedOrder]] = {}
         self.fills: dict[tuple[int, str], list[Fill]] = {}
         self.trades: dict[str, list[Trade]] = {}
-        self.minutes: dict[tuple[str, int], Candle] = {}
+        self.candles: dict[tuple[str, int, int], Candle] = {}  # by symbol, span and open time
         self.position = 0
         self.count = 0
         self.urgent = False
@@ -100,8 +154,8 @@ class Archive:
     """A consumer of the sequencer. Queries and `receive` run on the loop; a thread writes.
 
     `assets_of` gives a symbol's (base, quote) assets. `pending` gives what the sequencer has applied but not published
-    yet, so that a query made in the same pass of the loop misses nothing. Candles of the running minute come through
-    `put_minutes`, from the market views that aggregate them.
+    yet, so that a query made in the same pass of the loop misses nothing. Candles of minutes and hours are made of the
+    prints as they arrive, so that they hold exactly the prints up to `position`.
     """
 
     def __init__(
@@ -133,7 +187,16 @@ class Archive:
         self._aggregates: dict[str, tuple[int, tuple[int, ...]]] = {
             symbol: (aggregate_id, ())
             for symbol, aggregate_id in self._reader.execute(
-                "SELECT symbol, max(aggregate_id) FROM prints GROUP BY symbol"
+                "SELECT symbol, max(last_aggregate_id) FROM prints GROUP BY symbol"
+            )
+        }
+        #: Per symbol: its newest minute, which further prints go into.
+        self._running = {
+            row[0]: Candle(*row[1:])
+            for row in self._reader.execute(
+                "SELECT symbol, max(open_us), open, high, low, close, volume, quote_volume, trades, taker_volume,"
+                " taker_quote_volume FROM candles WHERE span_us = ? GROUP BY symbol",
+                (MINUTE_US,),
             )
         }
 
@@ -172,12 +235,6 @@ class Archive:
                         self._add(self._arriving, effect)
                     self._received = self._arriving.position = item.position
 
-    def put_minutes(self, minutes: Iterable[tuple[str, Candle]]) -> None:
-        """One-minute candles as they stand; a later one of the same minute replaces the earlier."""
-        with self._lock:
-            for symbol, candle in minutes:
-                self._arriving.minutes[symbol, candle.open_us] = candle
-
     def flush(self) -> None:
         """Write everything that waits now; what fails keeps waiting, and `problem` names the cause."""
         with self._lock:
@@ -200,13 +257,17 @@ class Archive:
             if not self._refusing:
                 self.problem = ""
 
+    def pass_interval(self) -> None:
+        """Another interval has passed: write if enough waits, or has waited long enough."""
+        self._intervals_waited += 1
+        patience = URGENT_INTERVALS if self._arriving.urgent else IDLE_INTERVALS
+        if self._arriving.count >= MANY_ROWS or self._intervals_waited >= patience or self._writing.position:
+            self._intervals_waited = 0
+            self.flush()
+
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
-            self._intervals_waited += 1
-            # An idle market's few prints are gathered for a minute, so that idling writes little.
-            if self._arriving.urgent or self._arriving.count >= 500 or self._intervals_waited >= 60:
-                self._intervals_waited = 0
-                self.flush()
+            self.pass_interval()
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -222,11 +283,29 @@ class Archive:
             rows.urgent = True
         elif type(effect) is Print:
             rows.trades.setdefault(effect.symbol, []).append(self._trade_of(effect))
+            self._count_in_candles(rows, effect)
             rows.count += 1
             if effect.taker_order_id or effect.maker_order_id:
                 rows.urgent = True
                 for fill in self._fills_of(effect):
                     rows.fills.setdefault((fill.account_id, fill.symbol), []).append(fill)
+
+    def _count_in_candles(self, rows: _Rows, effect: Print) -> None:
+        symbol, open_us = effect.symbol, effect.time_us // MINUTE_US * MINUTE_US
+        printed = (effect.price, effect.quantity, effect.quote_quantity, effect.buyer_is_maker)
+        running = self._running.get(symbol)
+        if running is not None and running.open_us == open_us:
+            running = add_print(running, *printed)
+        else:
+            if running is not None and running.open_us // HOUR_US != open_us // HOUR_US:
+                hour_us = running.open_us // HOUR_US * HOUR_US
+                unwritten = (self._writing, self._arriving, rows)
+                minutes = self._candles(symbol, MINUTE_US, hour_us, running.open_us, unwritten)
+                hour = join_candles(minutes, hour_us, HOUR_US)
+                if hour is not None:
+                    rows.candles[symbol, HOUR_US, hour_us] = hour
+            running = print_candle(open_us, MINUTE_US, *printed)
+        rows.candles[symbol, MINUTE_US, open_us] = self._running[symbol] = running
 
     def _trade_of(self, effect: Print) -> Trade:
         # One aggregate: same taker order, price and time (Binance spot REST, "Compressed/Aggregate trades list").
@@ -287,26 +366,25 @@ class Archive:
             [fill for fills in rows.fills.values() for fill in fills],
         )
         writer.executemany(
-            "INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [trade for trades in rows.trades.values() for trade in trades],
-        )
-        writer.executemany(
-            "INSERT OR REPLACE INTO minutes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (
                     symbol,
-                    c.open_us,
-                    c.open,
-                    c.high,
-                    c.low,
-                    c.close,
-                    c.volume,
-                    c.quote_volume,
-                    c.trade_count,
-                    c.taker_base,
-                    c.taker_quote,
+                    block[-1].trade_id,
+                    block[0].time_us,
+                    block[-1].time_us,
+                    block[-1].aggregate_id,
+                    _encode_block(block),
                 )
-                for (symbol, _), c in rows.minutes.items()
+                for symbol, trades in rows.trades.items()
+                for block in (trades[i : i + BLOCK_PRINTS] for i in range(0, len(trades), BLOCK_PRINTS))
+            ],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (symbol, span_us, *msgspec.structs.astuple(candle)[:-1])
+                for (symbol, span_us, _), candle in rows.candles.items()
             ],
         )
         writer.execute("UPDATE progress SET position = ?", (rows.position,))
@@ -410,53 +488,109 @@ class Archive:
         limit: int = 500,
     ) -> list[Trade]:
         """The market's prints ascending by id: from a trade or aggregate id, within [start, end], or the newest."""
+        if limit <= 0:
+            return []
         forwards = from_id is not None or from_aggregate_id is not None or start_us is not None
         low, high = _bounds(start_us, end_us)
-        first, first_aggregate = from_id or 0, from_aggregate_id or 0
-        waiting = [
-            trade
-            for rows in self._waiting()
-            for trade in rows.trades.get(symbol, ())
-            if trade.trade_id >= first and trade.aggregate_id >= first_aggregate and low <= trade.time_us <= high
-        ]
-        rows = self._reader.execute(
-            "SELECT * FROM prints WHERE symbol = ? AND trade_id >= ? AND aggregate_id >= ? AND time_us BETWEEN ? AND ?"
-            f" ORDER BY trade_id {'ASC' if forwards else 'DESC'} LIMIT ?",
-            (symbol, first, first_aggregate, low, high, limit),
+        waiting: list[Trade] = []
+        first_waiting = 2**62  # What was written meanwhile is in the file as well.
+        for rows in self._waiting():
+            trades = rows.trades.get(symbol, ())
+            if trades:
+                first_waiting = min(first_waiting, trades[0].trade_id)
+            first = max(
+                bisect_left(trades, from_id or 0, key=_trade_id_of),
+                bisect_left(trades, from_aggregate_id or 0, key=_aggregate_of),
+                bisect_left(trades, low, key=_time_of),
+            )
+            last = bisect_right(trades, high, key=_time_of)
+            waiting += trades[first:last]
+        if not forwards:
+            del waiting[:-limit]
+            stored: list[Trade] = []
+            if len(waiting) < limit:
+                for block in self._blocks_back_from(symbol, high):
+                    stored[:0] = [trade for trade in block if trade.time_us <= high and trade.trade_id < first_waiting]
+                    if len(stored) + len(waiting) >= limit:
+                        break
+            return (stored + waiting)[-limit:]
+        found: list[Trade] = []
+        for block in self._blocks_from(symbol, from_id, from_aggregate_id, start_us):
+            found += [
+                trade
+                for trade in block
+                if (from_id or 0) <= trade.trade_id < first_waiting
+                and trade.aggregate_id >= (from_aggregate_id or 0)
+                and low <= trade.time_us <= high
+            ]
+            if len(found) >= limit or block[-1].time_us > high:
+                break
+        return (found + waiting)[:limit]
+
+    def _blocks_from(
+        self, symbol: str, from_id: int | None, from_aggregate_id: int | None, start_us: int | None
+    ) -> Iterator[list[Trade]]:
+        """Stored blocks, ascending, from the first that may hold what is asked for; ids and times ascend together."""
+        column, value = "last_trade_id", from_id or 0
+        if from_aggregate_id is not None:
+            column, value = "last_aggregate_id", from_aggregate_id
+        elif from_id is None and start_us is not None:
+            column, value = "last_us", start_us
+        for (image,) in self._reader.execute(
+            f"SELECT image FROM prints WHERE symbol = ? AND {column} >= ? ORDER BY {column}, last_trade_id",
+            (symbol, value),
+        ):
+            yield _decode_block(symbol, image)
+
+    def _blocks_back_from(self, symbol: str, end_us: int) -> Iterator[list[Trade]]:
+        """Stored blocks, newest first, from the last one that may hold prints of `end_us` or before."""
+        across = self._reader.execute(
+            "SELECT image FROM prints WHERE symbol = ? AND last_us > ? ORDER BY last_us, last_trade_id LIMIT 1",
+            (symbol, end_us),
+        ).fetchall()
+        before = self._reader.execute(
+            "SELECT image FROM prints WHERE symbol = ? AND last_us <= ? ORDER BY last_us DESC, last_trade_id DESC",
+            (symbol, end_us),
         )
-        stored = [Trade(*row) for row in rows]
-        merged = sorted({trade.trade_id: trade for trade in stored + waiting}.items())
-        chosen = merged[:limit] if forwards else merged[-limit:]
-        return [trade for _, trade in chosen]
+        for (image,) in chain(across, before):
+            yield _decode_block(symbol, image)
 
     def minutes(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
         """One-minute candles that open within [start, end], ascending; minutes without a trade are missing."""
+        return self._candles(symbol, MINUTE_US, start_us, end_us, self._waiting())
+
+    def hours(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
+        """The same of hours that are over, which a print after them told; those without a trade are missing."""
+        return self._candles(symbol, HOUR_US, start_us, end_us, self._waiting())
+
+    def _candles(self, symbol: str, span_us: int, start_us: int, end_us: int, waiting: Sequence[_Rows]) -> list[Candle]:
         found = {
             row[0]: Candle(*row)
             for row in self._reader.execute(
-                "SELECT open_us, open, high, low, close, volume, quote_volume, trade_count, taker_base, taker_quote"
-                " FROM minutes WHERE symbol = ? AND open_us BETWEEN ? AND ?",
-                (symbol, start_us, end_us),
+                "SELECT open_us, open, high, low, close, volume, quote_volume, trades, taker_volume,"
+                " taker_quote_volume, span_us FROM candles"
+                " WHERE symbol = ? AND span_us = ? AND open_us BETWEEN ? AND ?",
+                (symbol, span_us, start_us, end_us),
             )
         }
-        with self._lock:
-            for rows in (self._writing, self._arriving):
-                for (of_symbol, open_us), candle in rows.minutes.items():
-                    if of_symbol == symbol and start_us <= open_us <= end_us:
-                        found[open_us] = candle
+        for rows in waiting:
+            for (of_symbol, of_span, open_us), candle in rows.candles.items():
+                if of_symbol == symbol and of_span == span_us and start_us <= open_us <= end_us:
+                    found[open_us] = candle
         return [found[open_us] for open_us in sorted(found)]
 
     def _waiting(self) -> list[_Rows]:
         """What is not in the file yet, oldest first, including what the sequencer has not published."""
-        waiting = [self._writing, self._arriving]
+        with self._lock:  # Taken together, and before the file is read: the thread moves rows from one to the next.
+            waiting = [self._writing, self._arriving]
         unpublished = [item for item in self._pending() if item.position > self._received]
         if unpublished:
             rows = _Rows()
-            aggregates = dict(self._aggregates)
+            aggregates, running = dict(self._aggregates), dict(self._running)
             for item in unpublished:
                 for effect in item.effects:
                     self._add(rows, effect)
-            self._aggregates = aggregates  # they will be counted when they are received
+            self._aggregates, self._running = aggregates, running  # they will be counted when they are received
             waiting.append(rows)
         return waiting
 
