@@ -10,6 +10,7 @@ from binance.async_client import AsyncClient
 from binance.client import Client
 from binance.exceptions import BinanceAPIException
 
+from tests.e2e.loopback import leave_from
 from tests.venue import Credentials, Venue
 
 
@@ -75,28 +76,32 @@ def test_a_bot_on_async_python_binance_boots_and_trades(venue: Venue) -> None:
 LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
 
 
-def refused(venue: Venue, key: Credentials, call: str, **parameters: Any) -> BinanceAPIException:
+def refused(bot: Client, call: str, **parameters: Any) -> BinanceAPIException:
     with pytest.raises(BinanceAPIException) as caught:
-        getattr(client(venue, key), call)(**parameters)
+        getattr(bot, call)(**parameters)
     return caught.value
 
 
 def test_each_refusal_reaches_python_binance_with_its_code_and_status(venue: Venue) -> None:
     key = venue.key(fund={"USDT": "100"})
+    bot = client(venue, key)
     wrong_secret = Credentials(key.api_key, "y" * 64, "", key.email)
     unknown = Credentials("B" * 64, "y" * 64, "", "")
     reader = venue.key(permissions=["reading"])
-    elsewhere = venue.key(ips=["127.0.0.9"])
+    only_here = venue.key(ips=["127.0.0.1"])
+    assert client(venue, only_here).get_account()["accountType"] == "SPOT"
+    foreign = client(venue, only_here)
+    leave_from(foreign.session)
     cases = [
-        (refused(venue, wrong_secret, "get_account"), -1022, 400),
-        (refused(venue, unknown, "get_account"), -2015, 401),
-        (refused(venue, reader, "create_order", **LIMIT, quantity="0.01", price="30000"), -2015, 401),
-        (refused(venue, elsewhere, "get_account"), -2015, 401),
-        (refused(venue, key, "get_order_book", symbol="NOPE"), -1121, 400),
-        (refused(venue, key, "create_order", **LIMIT, quantity="0.01", price="30000.001"), -1013, 400),
-        (refused(venue, key, "create_order", **LIMIT, quantity="1", price="30000"), -2010, 400),
-        (refused(venue, key, "get_order", symbol="BTCUSDT", orderId=5), -2013, 400),
-        (refused(venue, key, "cancel_order", symbol="BTCUSDT", orderId=5), -2011, 400),
+        (refused(client(venue, wrong_secret), "get_account"), -1022, 400),
+        (refused(client(venue, unknown), "get_account"), -2015, 401),
+        (refused(client(venue, reader), "create_order", **LIMIT, quantity="0.01", price="30000"), -2015, 401),
+        (refused(foreign, "get_account"), -2015, 401),
+        (refused(bot, "get_order_book", symbol="NOPE"), -1121, 400),
+        (refused(bot, "create_order", **LIMIT, quantity="0.01", price="30000.001"), -1013, 400),
+        (refused(bot, "create_order", **LIMIT, quantity="1", price="30000"), -2010, 400),
+        (refused(bot, "get_order", symbol="BTCUSDT", orderId=5), -2013, 400),
+        (refused(bot, "cancel_order", symbol="BTCUSDT", orderId=5), -2011, 400),
     ]
     assert [(error.code, error.status_code) for error, _, _ in cases] == [(code, http) for _, code, http in cases]
 

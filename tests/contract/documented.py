@@ -1,0 +1,98 @@
+"""Names of reply fields, in their order, as Binance's documentation gives them (spot REST API; wallet endpoints).
+
+Written from the documentation's samples by hand. Fields that only some orders have are not in here.
+"""
+
+from __future__ import annotations
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ACK = "symbol orderId orderListId clientOrderId transactTime"
+_RESULT = (
+    f"{_ACK} price origQty executedQty origQuoteOrderQty cummulativeQuoteQty status timeInForce type side workingTime"
+    " selfTradePreventionMode"
+)
+_QUERY = (
+    "symbol orderId orderListId clientOrderId price origQty executedQty cummulativeQuoteQty status timeInForce type"
+    " side stopPrice icebergQty time updateTime isWorking workingTime origQuoteOrderQty selfTradePreventionMode"
+)
+_CANCEL = (
+    "symbol origClientOrderId orderId orderListId clientOrderId transactTime price origQty executedQty"
+    " origQuoteOrderQty cummulativeQuoteQty status timeInForce type side selfTradePreventionMode"
+)
+_TRADE = "id price qty quoteQty time isBuyerMaker isBestMatch"
+_TICKER = (
+    "symbol priceChange priceChangePercent weightedAvgPrice openPrice highPrice lowPrice lastPrice volume quoteVolume"
+    " openTime closeTime firstId lastId count"
+)
+
+#: Of the reply itself, or of the items where it is an array.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "GET /api/v3/time": _names("serverTime"),
+    "GET /api/v3/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols"),
+    "GET /api/v3/depth": _names("lastUpdateId bids asks"),
+    "GET /api/v3/trades": _names(_TRADE),
+    "GET /api/v3/historicalTrades": _names(_TRADE),
+    "GET /api/v3/aggTrades": _names("a p q f l T m M"),
+    "GET /api/v3/avgPrice": _names("mins price closeTime"),
+    "GET /api/v3/ticker/24hr": _names(
+        "symbol priceChange priceChangePercent weightedAvgPrice prevClosePrice lastPrice lastQty bidPrice bidQty"
+        " askPrice askQty openPrice highPrice lowPrice volume quoteVolume openTime closeTime firstId lastId count"
+    ),
+    "GET /api/v3/ticker/tradingDay": _names(_TICKER),
+    "GET /api/v3/ticker": _names(_TICKER),
+    "GET /api/v3/ticker/price": _names("symbol price"),
+    "GET /api/v3/ticker/bookTicker": _names("symbol bidPrice bidQty askPrice askQty"),
+    "POST /api/v3/order": _names(f"{_RESULT} fills"),
+    "DELETE /api/v3/order": _names(_CANCEL),
+    "DELETE /api/v3/openOrders": _names(_CANCEL),
+    "POST /api/v3/order/test": _names(
+        "standardCommissionForOrder specialCommissionForOrder taxCommissionForOrder discount"
+    ),
+    "GET /api/v3/order": _names(_QUERY),
+    "GET /api/v3/openOrders": _names(_QUERY),
+    "GET /api/v3/allOrders": _names(_QUERY),
+    "GET /api/v3/account": _names(
+        "makerCommission takerCommission buyerCommission sellerCommission commissionRates canTrade canWithdraw"
+        " canDeposit brokered requireSelfTradePrevention preventSor updateTime accountType balances permissions uid"
+    ),
+    "GET /api/v3/myTrades": _names(
+        "symbol id orderId orderListId price qty quoteQty commission commissionAsset time isBuyer isMaker isBestMatch"
+    ),
+    "GET /api/v3/rateLimit/order": _names("rateLimitType interval intervalNum limit count"),
+    "GET /api/v3/account/commission": _names("symbol standardCommission specialCommission taxCommission discount"),
+    "GET /sapi/v1/system/status": _names("status msg"),
+    "GET /sapi/v1/account/status": _names("data"),
+    "GET /sapi/v1/account/apiTradingStatus": _names("data"),
+    "GET /sapi/v1/asset/tradeFee": _names("symbol makerCommission takerCommission"),
+    "GET /fapi/v1/exchangeInfo": _names("timezone serverTime futuresType rateLimits exchangeFilters assets symbols"),
+    "GET /dapi/v1/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols"),
+}
+
+ACK, RESULT = _names(_ACK), _names(_RESULT)
+MINI_TICKER = _names(
+    "symbol openPrice highPrice lowPrice lastPrice volume quoteVolume openTime closeTime firstId lastId count"
+)
+
+#: Of one entry of `exchangeInfo`'s `symbols`.
+SYMBOL = _names(
+    "symbol status baseAsset baseAssetPrecision quoteAsset quotePrecision quoteAssetPrecision baseCommissionPrecision"
+    " quoteCommissionPrecision orderTypes icebergAllowed ocoAllowed otoAllowed opoAllowed quoteOrderQtyMarketAllowed"
+    " allowTrailingStop cancelReplaceAllowed amendAllowed pegInstructionsAllowed isSpotTradingAllowed"
+    " isMarginTradingAllowed filters permissions permissionSets defaultSelfTradePreventionMode"
+    " allowedSelfTradePreventionModes"
+)
+#: Of each filter, after `filterType`.
+FILTERS: dict[str, tuple[str, ...]] = {
+    "PRICE_FILTER": _names("minPrice maxPrice tickSize"),
+    "LOT_SIZE": _names("minQty maxQty stepSize"),
+    "MARKET_LOT_SIZE": _names("minQty maxQty stepSize"),
+    "PERCENT_PRICE_BY_SIDE": _names("bidMultiplierUp bidMultiplierDown askMultiplierUp askMultiplierDown avgPriceMins"),
+    "NOTIONAL": _names("minNotional applyMinToMarket maxNotional applyMaxToMarket avgPriceMins"),
+    "MAX_NUM_ORDERS": _names("maxNumOrders"),
+}
+#: JSON types of a candle's twelve values.
+CANDLE = (int, str, str, str, str, str, int, str, int, str, str, str)

@@ -1,0 +1,231 @@
+"""Reply bodies of a running server against shapes that others published; each of them is made by real calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.contract import documented
+from tests.contract.shapes import CCXT_FIELDS, SDK_TYPES, differences, missing_fields, unread_by_ccxt
+from tests.signing import Answer, Caller
+from tests.venue import Venue
+
+_SYMBOL = {"symbol": "BTCUSDT"}
+_PRICE = "60000"
+
+#: What the replies are taken from: route → parameters. Values in braces come from what `Trading` did before.
+PUBLIC: dict[str, dict[str, Any]] = {
+    "GET /api/v3/time": {},
+    "GET /api/v3/exchangeInfo": {},
+    "GET /api/v3/depth": _SYMBOL,
+    "GET /api/v3/trades": _SYMBOL,
+    "GET /api/v3/historicalTrades": _SYMBOL,
+    "GET /api/v3/aggTrades": _SYMBOL,
+    "GET /api/v3/klines": _SYMBOL | {"interval": "1m"},
+    "GET /api/v3/uiKlines": _SYMBOL | {"interval": "1m"},
+    "GET /api/v3/avgPrice": _SYMBOL,
+    "GET /api/v3/ticker/24hr": _SYMBOL,
+    "GET /api/v3/ticker/tradingDay": _SYMBOL,
+    "GET /api/v3/ticker": _SYMBOL,
+    "GET /api/v3/ticker/price": _SYMBOL,
+    "GET /api/v3/ticker/bookTicker": _SYMBOL,
+    "GET /sapi/v1/system/status": {},
+    "GET /fapi/v1/exchangeInfo": {},
+    "GET /dapi/v1/exchangeInfo": {},
+}
+SIGNED: dict[str, dict[str, Any]] = {
+    "POST /api/v3/order": _SYMBOL | {"side": "BUY", "type": "MARKET", "quantity": "0.001"},
+    "POST /api/v3/order/test": _SYMBOL
+    | {"side": "BUY", "type": "MARKET", "quantity": "0.001", "computeCommissionRates": "true"},
+    "GET /api/v3/order": _SYMBOL | {"orderId": "{bought}"},
+    "GET /api/v3/openOrders": _SYMBOL,
+    "GET /api/v3/allOrders": _SYMBOL,
+    "GET /api/v3/account": {},
+    "GET /api/v3/myTrades": _SYMBOL,
+    "GET /api/v3/rateLimit/order": {},
+    "GET /api/v3/account/commission": _SYMBOL,
+    "GET /sapi/v1/capital/config/getall": {},
+    "GET /sapi/v1/account/apiRestrictions": {},
+    "GET /sapi/v1/account/status": {},
+    "GET /sapi/v1/account/apiTradingStatus": {},
+    "GET /sapi/v1/asset/tradeFee": {},
+    "GET /sapi/v1/margin/allPairs": {},
+    "GET /sapi/v1/margin/isolated/allPairs": {},
+    # The last ones end what rests.
+    "DELETE /api/v3/order": _SYMBOL | {"orderId": "{resting}"},
+    "DELETE /api/v3/openOrders": _SYMBOL,
+}
+ROUTES = sorted(PUBLIC | SIGNED)
+
+#: No symbol is open to margin and no contract is listed, and these say so; their items cannot be looked at.
+EMPTY_BY_NATURE = {
+    "GET /sapi/v1/margin/allPairs",
+    "GET /sapi/v1/margin/isolated/allPairs",
+    "GET /fapi/v1/exchangeInfo",
+    "GET /dapi/v1/exchangeInfo",
+}
+#: Documented, but not declared by the SDK.
+UNDECLARED = {"GET /fapi/v1/exchangeInfo": frozenset({"futuresType"})}
+
+
+class Trading:
+    """A venue with a little history: two accounts have traded, and orders of both rest."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
+        self.key = venue.key(fund={"USDT": "100000", "BTC": "1"})
+        self.call = Caller(venue.url, self.key)
+        other = Caller(venue.url, venue.key(fund={"BTC": "1", "USDT": "100000"}))
+        placed = [
+            other.limit_order(side="SELL", price=_PRICE, quantity="0.5"),
+            self.call.limit_order(price=_PRICE, quantity="0.1"),
+            other.limit_order(side="BUY", price="50000", quantity="0.1"),
+            self.call.limit_order(price="40000", quantity="0.01"),
+            self.call.limit_order(price="41000", quantity="0.01"),
+        ]
+        other.close()
+        assert [answer.status for answer in placed] == [200] * 5, placed
+        self.known = {"{bought}": placed[1].body["orderId"], "{resting}": placed[3].body["orderId"]}
+
+    def ask(self, route: str) -> Answer:
+        method, path = route.split()
+        signed = route in SIGNED
+        parameters = {name: self.known.get(value, value) for name, value in (PUBLIC | SIGNED)[route].items()}
+        return self.call(method, path, parameters, signed=signed)
+
+
+@pytest.fixture(scope="module")
+def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
+    venue = Venue(tmp_path_factory.mktemp("bodies") / "data", profile="off")
+    trading = Trading(venue)
+    yield trading
+    trading.call.close()
+    venue.stop()
+
+
+@pytest.fixture(scope="module")
+def answers(trading: Trading) -> dict[str, Answer]:
+    return {route: trading.ask(route) for route in (*PUBLIC, *SIGNED)}
+
+
+@pytest.fixture(scope="module")
+def bodies(answers: dict[str, Answer]) -> dict[str, Any]:
+    assert {route: answer.body for route, answer in answers.items() if answer.status != 200} == {}
+    return {route: answer.body for route, answer in answers.items()}
+
+
+def items(body: Any) -> list[dict[str, Any]]:
+    return body if isinstance(body, list) else [body]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_value_has_the_type_that_the_official_sdk_declares(route: str, bodies: dict[str, Any]) -> None:
+    if SDK_TYPES[route]:  # candles are rows of an array, which have no names
+        assert differences(route, bodies[route], UNDECLARED.get(route, frozenset())) == []
+    if route not in EMPTY_BY_NATURE:
+        assert bodies[route], "nothing to look at"
+
+
+@pytest.mark.parametrize("route", sorted(documented.FIELDS))
+def test_the_fields_are_the_documented_ones_in_their_order(route: str, bodies: dict[str, Any]) -> None:
+    assert {tuple(item) for item in items(bodies[route])} == {documented.FIELDS[route]}
+
+
+@pytest.mark.parametrize("route", sorted(set(CCXT_FIELDS) - EMPTY_BY_NATURE))
+def test_ccxt_finds_every_field_that_it_reads(route: str, bodies: dict[str, Any]) -> None:
+    assert unread_by_ccxt(route, bodies[route]) == []
+
+
+@pytest.mark.parametrize(
+    ("route", "struct"),
+    [
+        ("GET /api/v3/time", "common.schemas.market.BinanceTime"),
+        ("GET /api/v3/depth", "common.schemas.market.BinanceDepth"),
+        ("GET /api/v3/trades", "common.schemas.market.BinanceTrade"),
+        ("GET /api/v3/historicalTrades", "common.schemas.market.BinanceTrade"),
+        ("GET /api/v3/aggTrades", "common.schemas.market.BinanceAggTrade"),
+        ("GET /api/v3/avgPrice", "spot.schemas.market.BinanceSpotAvgPrice"),
+        ("GET /api/v3/ticker/24hr", "common.schemas.market.BinanceTicker24hr"),
+        ("GET /api/v3/ticker/price", "common.schemas.market.BinanceTickerPrice"),
+        ("GET /api/v3/ticker/bookTicker", "common.schemas.market.BinanceTickerBook"),
+        ("GET /api/v3/exchangeInfo", "spot.schemas.market.BinanceSpotExchangeInfo"),
+        ("GET /api/v3/exchangeInfo", "spot.schemas.market.BinanceSpotSymbolInfo"),
+        ("GET /api/v3/account", "spot.schemas.account.BinanceSpotAccountInfo"),
+        ("GET /api/v3/account", "spot.schemas.account.BinanceSpotBalanceInfo"),
+        ("GET /sapi/v1/asset/tradeFee", "spot.schemas.wallet.BinanceSpotTradeFee"),
+        ("GET /api/v3/myTrades", "common.schemas.account.BinanceUserTrade"),
+        ("POST /api/v3/order", "common.schemas.account.BinanceOrder"),
+        ("GET /api/v3/order", "common.schemas.account.BinanceOrder"),
+        ("DELETE /api/v3/order", "common.schemas.account.BinanceOrder"),
+    ],
+)
+def test_nautilus_finds_every_field_that_it_requires(route: str, struct: str, bodies: dict[str, Any]) -> None:
+    part = {"BinanceSpotSymbolInfo": "symbols", "BinanceSpotBalanceInfo": "balances"}.get(struct.rpartition(".")[2])
+    for item in items(bodies[route]) if part is None else bodies[route][part]:
+        assert missing_fields(struct, item) == []
+
+
+def test_each_listed_symbol_has_the_documented_fields_and_filters(bodies: dict[str, Any]) -> None:
+    symbols = bodies["GET /api/v3/exchangeInfo"]["symbols"]
+    assert {tuple(symbol) for symbol in symbols} == {documented.SYMBOL}
+    for symbol in symbols:
+        filters = {entry["filterType"]: tuple(entry)[1:] for entry in symbol["filters"]}
+        assert filters == {name: documented.FILTERS[name] for name in filters}
+        assert {"PRICE_FILTER", "LOT_SIZE", "NOTIONAL"} <= set(filters)
+
+
+@pytest.mark.parametrize("route", ["GET /api/v3/klines", "GET /api/v3/uiKlines"])
+def test_a_candle_is_twelve_values_of_the_documented_types(route: str, bodies: dict[str, Any]) -> None:
+    assert {tuple(type(value) for value in row) for row in bodies[route]} == {documented.CANDLE}
+    last = bodies[route][-1]
+    assert last[6] == last[0] + 59_999
+    assert last[1:5] == ["60000.00000000"] * 4
+
+
+@pytest.mark.parametrize(
+    ("detail", "names"),
+    [("ACK", documented.ACK), ("RESULT", documented.RESULT), ("FULL", documented.FIELDS["POST /api/v3/order"])],
+)
+def test_a_placement_reply_is_as_detailed_as_asked(trading: Trading, detail: str, names: tuple[str, ...]) -> None:
+    answer = trading.call.limit_order(price="30000", newOrderRespType=detail)
+    assert tuple(answer.body) == names
+
+
+@pytest.mark.parametrize("path", ["ticker/24hr", "ticker/tradingDay", "ticker"])
+def test_a_mini_ticker_has_the_documented_fields(trading: Trading, path: str) -> None:
+    answer = trading.call("GET", f"/api/v3/{path}", _SYMBOL | {"type": "MINI"}, signed=False)
+    assert tuple(answer.body) == documented.MINI_TICKER
+
+
+def test_what_a_listen_key_route_answers_is_what_nautilus_requires(trading: Trading) -> None:
+    opened = trading.call("POST", "/api/v3/userDataStream", signed=False)
+    assert missing_fields("common.schemas.user.BinanceListenKey", opened.body) == []
+    listen_key = {"listenKey": opened.body["listenKey"]}
+    for method in ("PUT", "DELETE"):
+        assert trading.call(method, "/api/v3/userDataStream", listen_key, signed=False).body == {}
+    gone = trading.call("PUT", "/api/v3/userDataStream", listen_key, signed=False)
+    assert gone.body == {"code": -1125, "msg": "This listenKey does not exist."}
+
+
+def test_a_refusal_is_a_code_and_a_message_and_nothing_else(trading: Trading) -> None:
+    refused = trading.call("GET", "/api/v3/depth", {"symbol": "NOPE"}, signed=False)
+    assert refused.status == 400
+    assert refused.body == {"code": -1121, "msg": "Invalid symbol."}
+    assert missing_fields("common.schemas.account.BinanceStatusCode", refused.body) == []
+    assert refused.headers["Content-Type"] == "application/json;charset=UTF-8"
+
+
+def test_coins_are_described_as_the_key_of_the_call_sees_them(trading: Trading, bodies: dict[str, Any]) -> None:
+    coins = {coin["coin"]: coin for coin in trading.ask("GET /sapi/v1/capital/config/getall").body}
+    balances = {row["asset"]: row for row in trading.ask("GET /api/v3/account").body["balances"]}
+    assert {name: (coin["free"], coin["locked"]) for name, coin in coins.items()} == {
+        name: (row["free"], row["locked"]) for name, row in balances.items()
+    }
+    assert all(coin["networkList"] for coin in coins.values() if not coin["isLegalMoney"])
+    restrictions = bodies["GET /sapi/v1/account/apiRestrictions"]
+    assert restrictions["ipRestrict"] and restrictions["enableSpotAndMarginTrading"]
+    assert not restrictions["enableWithdrawals"]
+    assert abs(restrictions["createTime"] - time.time() * 1000) < 600_000

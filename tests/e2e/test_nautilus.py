@@ -1,0 +1,112 @@
+"""nautilus_trader, unmodified, in an environment of its own: its live node boots on spot and fills one order.
+
+The node wants a user stream before it starts trading, and the server has no streams yet. It is given a socket of this
+test that stays silent, so that all it learns of its order it learns from the server over REST, by its own check of
+orders that its stream said nothing about.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from websockets.sync.server import ServerConnection, serve
+
+from tests.conftest import demand
+from tests.signing import Caller
+from tests.venue import Credentials, Venue
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(180)]
+
+_PROGRAM = Path(__file__).parent / "nautilus" / "one_fill.py"
+_QUANTITY = "0.015"
+
+
+@contextmanager
+def silent_stream() -> Iterator[tuple[str, list[str]]]:
+    """A WebSocket address that accepts whoever connects and never says a word; and the paths that were asked for."""
+    asked: list[str] = []
+
+    def listen_only(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        asked.append(connection.request.path)
+        for _ in connection:
+            pass
+
+    with serve(listen_only, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}", asked
+        server.shutdown()
+        thread.join(10)
+
+
+def as_nautilus_takes_it(key: Credentials) -> tuple[str, str]:
+    """Its name for the key's type, and the secret: a text, a PEM, or the base64 of the DER."""
+    if key.secret:
+        return "HMAC", key.secret
+    private = load_pem_private_key(key.private_pem.encode(), None)
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return "ED25519", base64.b64encode(der).decode()
+
+
+def run(settings: dict[str, Any], home: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """What the node said, by word; and its log."""
+    python = Path(os.environ.get("SPAREKEY_NAUTILUS", ".venv-nautilus/bin")).absolute() / "python"
+    demand(python.exists(), "nautilus_trader (make test-clients installs it)")
+    said = home / "said"
+    said.touch()
+    try:
+        done = subprocess.run(
+            [python, _PROGRAM],
+            input=json.dumps(settings | {"said": str(said)}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            cwd=home,
+        )
+        log = done.stdout
+    except subprocess.TimeoutExpired as expired:
+        log = (expired.stdout or b"").decode() + "\n(did not end)"
+    return {line["what"]: line for line in map(json.loads, said.read_text().splitlines())}, log
+
+
+@pytest.mark.venue(market="simulated")
+@pytest.mark.parametrize("key_type", ["hmac", "ed25519"])
+def test_nautilus_boots_on_spot_and_fills_an_order(venue: Venue, key_type: str, tmp_path: Path) -> None:
+    key = venue.key(key_type, fund={"USDT": "10000"})
+    its_type, its_secret = as_nautilus_takes_it(key)
+    with silent_stream() as (stream_url, asked):
+        said, log = run(
+            {
+                "api_key": key.api_key,
+                "api_secret": its_secret,
+                "key_type": its_type,
+                "base_url_http": venue.url,
+                "base_url_ws": stream_url,
+                "quantity": _QUANTITY,
+            },
+            tmp_path,
+        )
+    assert "filled" in said, log
+    # It connected its user stream under the listen key that the server gave it.
+    assert [path.partition("=")[0] for path in asked] == ["/stream?streams"]
+    assert float(said["started"]["taker_fee"]) == 0.001
+    assert float(said["started"]["balances"]["USDT"]) == 10_000
+    assert float(said["candles"]["close"]) > 0
+    # What nautilus believes is what the venue did.
+    call = Caller(venue.url, key)
+    order = call("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": said["filled"]["order_id"]}).body
+    assert order["status"] == "FILLED"
+    assert float(order["executedQty"]) == float(said["filled"]["quantity"]) == float(_QUANTITY)
+    assert [(c["method"], c["path"], c["reason"]) for c in venue.calls(key, 1000) if c["code"]] == []
