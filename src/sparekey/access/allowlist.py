@@ -18,8 +18,9 @@ MAX_ENTRIES = 30
 #: A whitelist that lets half the internet in would escape the expiry rule without restricting anything.
 MAX_ADDRESSES_V4 = 2 ** (32 - 16)
 MAX_ADDRESSES_V6 = 2 ** (128 - 32)
-#: More typed entries than this are not even merged.
+#: More typed entries, or longer ones, than this are not even read; commands are journaled as typed.
 _MAX_TYPED = 1_000
+_MAX_CHARACTERS = 128
 
 _LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")
@@ -87,6 +88,9 @@ def parse_allowlist(typed: Sequence[str], *, loopback_allowed: bool) -> tuple[st
             return Refusal(Reason.WHITELIST_LOOPBACK, (_spelled(network),))
         if not loopback and network.num_addresses > (MAX_ADDRESSES_V4 if network.version == 4 else MAX_ADDRESSES_V6):
             return Refusal(Reason.WHITELIST_TOO_WIDE, (_spelled(network),))
+        if not loopback_allowed and network.version == 6 and network.overlaps(_LOOPBACK_V6):
+            # An IPv6 range of legal width may hold ::1 (::/32 does); none of IPv4's holds 127.0.0.1 and more.
+            return Refusal(Reason.WHITELIST_LOOPBACK, (_spelled(network),))
         if network.version == 4:
             v4.append(network)
         else:
@@ -106,6 +110,8 @@ def parse_allowlist(typed: Sequence[str], *, loopback_allowed: bool) -> tuple[st
 def _parse_network(typed: str) -> _Network | Refusal:
     text = typed.strip()
     shown = text[:64]
+    if len(typed) > _MAX_CHARACTERS:
+        return Refusal(Reason.WHITELIST_INVALID, (f"an entry of {len(typed)} characters",))
     address_text, slash, length_text = text.partition("/")
     if "%" in text:
         return Refusal(Reason.WHITELIST_INVALID, (f"{shown} has a zone id, which means nothing elsewhere; it",))

@@ -100,7 +100,8 @@ def _key_edited(state: AccessState, event: KeyEdited, time_us: int) -> None:
     key.label = event.label
     key.permissions = event.permissions
     state.set_whitelist(key, event.whitelist)
-    state.set_expiry(key, event.expires_us)
+    if event.expires_us != key.expires_us:
+        state.set_expiry(key, event.expires_us)
     state.settle_standing(key)
 
 

@@ -55,6 +55,8 @@ from sparekey.terms.refusals import Refusal
 #: How long a key without an IP whitelist lives.
 KEY_LIFE_US = 90 * DAY_US
 LABEL_MAX = 64
+#: Blanks around a label are dropped, but the command is journaled as typed.
+_LABEL_TYPED_MAX = 1_000
 #: Furthest that the clock moves at once, and in all.
 ADVANCE_MAX_DAYS = 3_650
 ADVANCE_TOTAL_MAX_DAYS = 36_500
@@ -280,6 +282,8 @@ def _find_key(state: AccessState, key_id: int, actor_account_id: int) -> Key | R
 
 
 def _parse_label(text: str) -> str | None:
+    if len(text) > _LABEL_TYPED_MAX:
+        return None
     label = text.strip()
     # isprintable is false for control and format characters: no ANSI, no NUL, no right-to-left override.
     return label if 0 < len(label) <= LABEL_MAX and label.isprintable() else None

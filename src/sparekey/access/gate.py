@@ -4,7 +4,8 @@ Address banned, raw requests, weight (`enter`); then the caller parses the param
 expiry, address, permission, time and signature (`admit`). The order of Binance's own answers is not published; this
 one follows what clients observe. Within `-2015` all answers look alike outside; the reasons tell the owner apart.
 
-Times: `now_us` is the wire clock, which timestamps are compared with; policy time decides expiry and bans.
+Times: `now_us` is the wire clock, skew fault included, which timestamps are compared with and which picks windows;
+policy time, which knows no skew, decides expiry and bans.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Gate:
         `endpoint` tells the windows of `/sapi` apart, which has one for each.
         """
         ledger = self._ledger
-        policy_us = now_us + self._state.policy_offset_us
+        state = self._state
+        policy_us = now_us - state.skew_us + state.policy_offset_us
         if ledger.bans:
             banned = ledger.ban_on(ip, now_us, policy_us)
             if banned is not None:
@@ -62,7 +64,9 @@ class Gate:
 
     def retry_after_s(self, ip: str, now_us: int, family: str = "spot", endpoint: str = "") -> int:
         """Whole seconds for `Retry-After`: until the ban or the window ends."""
-        return self._ledger.retry_after_s(ip, now_us, now_us + self._state.policy_offset_us, family, endpoint)
+        state = self._state
+        policy_us = now_us - state.skew_us + state.policy_offset_us
+        return self._ledger.retry_after_s(ip, now_us, policy_us, family, endpoint)
 
     def give_back(self, ip: str, weight: int, now_us: int, family: str = "spot", endpoint: str = "") -> None:
         """Take back a charge of `enter` (profiles where successful orders are free)."""

@@ -243,6 +243,10 @@ class IpLedger:
         ban = self.bans.get(ip)
         if ban is None or policy_us >= ban.until_us or not self._enforced:
             return None
+        length_us = self.policy.bans.steps_us[min(ban.level, len(self.policy.bans.steps_us) - 1)]
+        if ban.until_us - policy_us > length_us:
+            # The host's clock was set back; that must not make the ban longer than it was given.
+            ban.until_us = policy_us + length_us
         return _banned(ban, now_us, policy_us)
 
     def lift(self, ip: str) -> bool:

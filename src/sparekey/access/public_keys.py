@@ -34,9 +34,12 @@ RSA_EXPONENT_MIN = 65_537
 _TEXT_MAX = 8_192
 _DER_MAX = 1_024
 
+_DER_SEQUENCE = 0x30
 _ED25519_PRIME = 2**255 - 19
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,64})-----(.*)-----END \1-----", re.DOTALL)
+#: id-RSASSA-PSS as DER: such a key is bound to PSS signatures, which are not accepted.
+_RSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 _SMALL_PRIMES = math.prod(n for n in range(3, 1_000, 2) if all(n % d for d in range(3, 32, 2) if d < n))
 
 _LABELS = {
@@ -114,7 +117,7 @@ def _judge(der: bytes) -> PublicKey | Refusal:
     except (ValueError, UnsupportedAlgorithm):
         return _invalid("the block is damaged, or holds no public key that is known here")
     if isinstance(key, rsa.RSAPublicKey):
-        sentence = _rsa_fault(key)
+        sentence = _rsa_form_fault(der) or _rsa_fault(key)
         kind = "rsa"
     elif isinstance(key, ed25519.Ed25519PublicKey):
         sentence = _ed25519_fault(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
@@ -126,6 +129,15 @@ def _judge(der: bytes) -> PublicKey | Refusal:
         return _invalid(sentence)
     canonical = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicKey(kind, base64.b64encode(canonical).decode())
+
+
+def _rsa_form_fault(der: bytes) -> str:
+    """The library also takes other forms than SPKI for rsaEncryption, whatever the block is named."""
+    if _RSA_PSS in der[:32]:
+        return "it is an RSA-PSS key; signatures here are PKCS#1 v1.5, so make a plain RSA key"
+    # SPKI is a sequence of a sequence and a bit string; PKCS#1 a sequence of two integers.
+    contents = 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
+    return _LABELS["RSA PUBLIC KEY"] if der[contents] != _DER_SEQUENCE else ""
 
 
 def _rsa_fault(key: rsa.RSAPublicKey) -> str:
@@ -154,7 +166,8 @@ def _ed25519_fault(raw: bytes) -> str:
 
 def _is_private(der: bytes) -> bool:
     try:
-        load_der_private_key(der, None)
+        # Unchecked, because all that counts is what it is: proving a large RSA key sound takes seconds.
+        load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
     except TypeError:  # it wants a passphrase
         return True
     except (ValueError, UnsupportedAlgorithm):

@@ -7,6 +7,8 @@ memory, the oldest are dropped and counted, and `problem` says so until writing 
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -17,6 +19,8 @@ from pathlib import Path
 
 from sparekey.terms.clocktime import DAY_US, HOUR_US
 from sparekey.watch.calls import CallEntry
+
+_log = logging.getLogger(__name__)
 
 #: How many entries wait in memory when the disk refuses them; older ones are dropped and counted.
 MAX_WAITING = 200_000
@@ -67,6 +71,8 @@ class CallLog:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self.problem:
+            _log.warning("%s; they are lost", self.problem)
 
     def flush(self) -> None:
         """Write everything that waits now; a failure is remembered in `problem` and the entries keep waiting."""
@@ -86,45 +92,52 @@ class CallLog:
                 self._delete_old(day)
                 self.problem = ""
             except (sqlite3.Error, OSError) as error:
-                self.problem = f"the call log cannot be written ({error}); {len(entries)} entries wait"
+                dropped = f", {self.dropped} were dropped" if self.dropped else ""
+                self.problem = f"the call log cannot be written ({error}); {len(entries)} entries wait{dropped}"
 
     def tail(self, limit: int, api_key: str = "", until_us: int = 0) -> list[CallEntry]:
         """The newest `limit` entries, oldest first, of one key if given, before `until_us` if given."""
+        # Locked to the end: else what is written meanwhile would be shown from memory and again from the file.
         with self._lock:
             waiting = self._writing + list(self._waiting)
-        chosen = [
-            entry
-            for entry in reversed(waiting)
-            if (not api_key or entry.api_key == api_key) and (not until_us or entry.time_us < until_us)
-        ][:limit]
-        for path in sorted(self._folder.glob("*.db"), reverse=True):
-            if len(chosen) >= limit:
-                break
-            chosen.extend(_read_newest(path, limit - len(chosen), api_key, until_us))
+            chosen = [
+                entry
+                for entry in reversed(waiting)
+                if (not api_key or entry.api_key == api_key) and (not until_us or entry.time_us < until_us)
+            ][:limit]
+            for path in sorted(self._folder.glob("*.db"), reverse=True):
+                if len(chosen) >= limit:
+                    break
+                chosen.extend(_read_newest(path, limit - len(chosen), api_key, until_us))
         chosen.reverse()
         return chosen
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
+            self._flush_whatever_comes()
+        self._flush_whatever_comes()
+
+    def _flush_whatever_comes(self) -> None:
+        try:
             self.flush()
-        self.flush()
+        except Exception as error:  # without this thread entries would fill the memory, and nobody would know why
+            self.problem = f"the call log failed ({error!r})"
+            _log.exception("the call log failed")
 
     def _write(self, day: str, rows: list[CallEntry]) -> None:
-        hours: dict[tuple[int, str, str, str, str], list[int]] = {}
-        for entry in rows:
-            key = (entry.time_us // HOUR_US * HOUR_US, entry.api_key, entry.ip, entry.method, entry.path)
-            totals = hours.setdefault(key, [0, 0, 0])
-            totals[0] += 1
-            totals[1] += 1 if entry.reason else 0
-            totals[2] += entry.weight
-        with closing(sqlite3.connect(self._folder / f"{day}.db", isolation_level=None)) as database:
+        path = self._folder / f"{day}.db"
+        # Private from the start; SQLite gives its companions the same mode.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=OFF")
             database.executescript(_SCHEMA)
-            database.execute("BEGIN")
-            database.executemany(_INSERT, rows)
-            database.executemany(_ROLL_UP, [(*key, *totals) for key, totals in hours.items()])
-            database.execute("COMMIT")
+            try:
+                _insert(database, rows)
+            except (UnicodeError, OverflowError):
+                # One entry that SQLite cannot hold must not keep the others out.
+                database.execute("ROLLBACK")
+                _insert(database, [_storable(entry) for entry in rows])
 
     def _delete_old(self, newest_day: str) -> None:
         days = sorted(path.stem for path in self._folder.glob("*.db"))
@@ -145,6 +158,30 @@ def _by_day(entries: list[CallEntry]) -> Iterator[tuple[str, list[CallEntry]]]:
         start = end
 
 
+def _insert(database: sqlite3.Connection, rows: list[CallEntry]) -> None:
+    hours: dict[tuple[int, str, str, str, str], list[int]] = {}
+    for entry in rows:
+        key = (entry.time_us // HOUR_US * HOUR_US, entry.api_key, entry.ip, entry.method, entry.path)
+        totals = hours.setdefault(key, [0, 0, 0])
+        totals[0] += 1
+        totals[1] += 1 if entry.reason else 0
+        totals[2] += entry.weight
+    database.execute("BEGIN")
+    database.executemany(_INSERT, rows)
+    database.executemany(_ROLL_UP, [(*key, *totals) for key, totals in hours.items()])
+    database.execute("COMMIT")
+
+
+def _storable(entry: CallEntry) -> CallEntry:
+    """With lone surrogates spelled out and numbers cut to 64 bits."""
+    return CallEntry._make(
+        value.encode("utf-8", "backslashreplace").decode()
+        if isinstance(value, str)
+        else max(-(2**63), min(value, 2**63 - 1))
+        for value in entry
+    )
+
+
 def _read_newest(path: Path, limit: int, api_key: str, until_us: int) -> list[CallEntry]:
     conditions, values = ["1"], list[str | int]()
     if api_key:
@@ -155,7 +192,7 @@ def _read_newest(path: Path, limit: int, api_key: str, until_us: int) -> list[Ca
         values.append(until_us)
     query = f"SELECT {_COLUMNS} FROM calls WHERE {' AND '.join(conditions)} ORDER BY rowid DESC LIMIT ?"
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return [CallEntry(*row) for row in database.execute(query, (*values, limit))]
-    except sqlite3.OperationalError:
-        return []  # a file that is being made, or whose disk is gone: what can be shown is shown
+    except sqlite3.DatabaseError:
+        return []  # a file that is being made, is damaged, or whose disk is gone: what can be shown is shown

@@ -8,15 +8,21 @@ backups still hold of it cannot be read either.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import os
 import secrets
-import sqlite3
 from pathlib import Path
+from typing import Any
 
+import apsw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sparekey.storage.datadir import DataDirectory, DataDirectoryError
+from sparekey.storage.private_files import sync_folder
+
+#: Subject whose data key makes the look-up digests; accounts' subjects are named otherwise.
+_LOOK_UPS = "look-ups"
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 
@@ -34,43 +40,56 @@ class SecretUnavailable(Exception):
 
 
 class Vault:
-    """`path` may be `":memory:"`. `key_encryption_key` is 32 bytes. Used from one thread."""
+    """`path` may be `":memory:"`. `key_encryption_key` is 32 bytes. Used from one thread.
 
-    def __init__(self, path: Path | str, key_encryption_key: bytes) -> None:
-        if len(key_encryption_key) != _KEY_BYTES:
-            raise ValueError(f"a key-encryption key has {_KEY_BYTES} bytes, this one has {len(key_encryption_key)}")
+    `vfs` names the file system layer, for tests that cut the power.
+    """
+
+    def __init__(self, path: Path | str, key_encryption_key: bytes, *, vfs: str | None = None) -> None:
+        _check_length(key_encryption_key)
         self._kek = key_encryption_key
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
+        if isinstance(path, Path) and not path.exists():
+            _create(path)
+        self._database = apsw.Connection(str(path), vfs=vfs)
+        self._database.set_busy_timeout(10_000)
+        self._database.pragma("journal_mode", "wal")
         # FULL: a key whose secret was shown once must not lose it to a power cut.
-        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.pragma("synchronous", "FULL")
         # Deleted rows are overwritten with zeros, so that an erased secret does not linger in free pages.
-        self._database.execute("PRAGMA secure_delete=ON")
-        self._database.executescript(_SCHEMA)
+        self._database.pragma("secure_delete", True)
+        self._database.execute(_SCHEMA)
         self._data_keys: dict[str, AESGCM] = {}
+        self._digest_key = b""
 
     def digest(self, text: str) -> str:
-        """Keyed digest for look-ups (an e-mail address, say) that does not reveal the text: 64 hex digits."""
-        key = hmac.digest(self._kek, b"sparekey look-up digest", "sha256")
-        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        """Keyed digest for look-ups (an e-mail address, say) that does not reveal the text: 64 hex digits.
+
+        The same for the vault's whole life, because the journal holds digests: its key is a data key like others, so
+        that it is only wrapped anew when the key-encryption key changes.
+        """
+        if not self._digest_key:
+            self._make_data_key(_LOOK_UPS)
+            self._digest_key = self._unwrap(_LOOK_UPS)
+        return hmac.digest(self._digest_key, text.encode(), "sha256").hex()
 
     def seal(self, subject: str, kind: str, name: str, clear: bytes) -> str:
         """Seal `clear` and return its vault id, durable on return. The same subject, kind and name replaces."""
         vault_id = _vault_id(subject, kind, name)
-        sealed = _encrypt(self._data_key(subject, create=True), clear, _associated(subject, kind, name))
-        self._database.execute(
-            "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?)", (vault_id, subject, kind, name, sealed)
-        )
+        with self._database:  # one commit for a new data key and what it seals
+            sealed = _encrypt(self._data_key(subject, create=True), clear, _associated(subject, kind, name))
+            self._database.execute(
+                "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?)", (vault_id, subject, kind, name, sealed)
+            )
         return vault_id
 
     def open(self, vault_id: str) -> bytes:
         """The clear bytes of a sealed value; raises `SecretUnavailable`."""
-        row = self._database.execute(
+        found: list[Any] = self._database.execute(
             "SELECT subject, kind, name, sealed FROM secrets WHERE vault_id = ?", (vault_id,)
-        ).fetchone()
-        if row is None:
+        ).fetchall()
+        if not found:
             raise SecretUnavailable(f"the vault has no entry {vault_id}")
-        subject, kind, name, sealed = row
+        subject, kind, name, sealed = found[0]
         if vault_id != _vault_id(subject, kind, name):
             raise SecretUnavailable(f"the vault entry {vault_id} belongs elsewhere")
         try:
@@ -83,28 +102,28 @@ class Vault:
     def forget(self, vault_id: str) -> None:
         """Delete one sealed value; unknown ids are no error."""
         self._database.execute("DELETE FROM secrets WHERE vault_id = ?", (vault_id,))
+        self._empty_log()
 
     def erase(self, subject: str) -> None:
         """Destroy a subject's data key and all that it sealed."""
         self._data_keys.pop(subject, None)
         with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
             self._database.execute("DELETE FROM secrets WHERE subject = ?", (subject,))
             self._database.execute("DELETE FROM data_keys WHERE subject = ?", (subject,))
+        self._empty_log()
 
     def rewrap(self, key_encryption_key: bytes) -> int:
-        """Wrap every data key anew under another key-encryption key; what is sealed stays. Returns how many.
-
-        The look-up digest depends on the key-encryption key, so the caller digests anew as well.
-        """
-        if len(key_encryption_key) != _KEY_BYTES:
-            raise ValueError(f"a key-encryption key has {_KEY_BYTES} bytes, this one has {len(key_encryption_key)}")
-        subjects = [row[0] for row in self._database.execute("SELECT subject FROM data_keys ORDER BY subject")]
+        """Wrap every data key anew under another key-encryption key; what is sealed stays. Returns how many."""
+        _check_length(key_encryption_key)
+        subjects: list[Any] = [
+            subject
+            for (subject,) in self._database.execute("SELECT subject FROM data_keys ORDER BY subject").fetchall()
+        ]
         with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
             for subject in subjects:
                 wrapped = _encrypt(AESGCM(key_encryption_key), self._unwrap(subject), _associated(subject, "data-key"))
                 self._database.execute("UPDATE data_keys SET wrapped = ? WHERE subject = ?", (wrapped, subject))
+        self._empty_log()
         self._kek = key_encryption_key
         return len(subjects)
 
@@ -116,26 +135,67 @@ class Vault:
         if known is not None:
             return known
         if create:
-            wrapped = _encrypt(AESGCM(self._kek), secrets.token_bytes(_KEY_BYTES), _associated(subject, "data-key"))
-            self._database.execute("INSERT OR IGNORE INTO data_keys VALUES (?, ?)", (subject, wrapped))
+            self._make_data_key(subject)
         cipher = AESGCM(self._unwrap(subject))
+        if self._database.in_transaction:
+            return cipher  # not kept: a transaction that fails takes the new data key back
         if len(self._data_keys) >= 1024:
             self._data_keys.clear()
         self._data_keys[subject] = cipher
         return cipher
 
+    def _make_data_key(self, subject: str) -> None:
+        """Unless there is one."""
+        wrapped = _encrypt(AESGCM(self._kek), secrets.token_bytes(_KEY_BYTES), _associated(subject, "data-key"))
+        self._database.execute("INSERT OR IGNORE INTO data_keys VALUES (?, ?)", (subject, wrapped))
+
+    def _empty_log(self) -> None:
+        """The write-ahead log still holds what was deleted or replaced, until it is cut to nothing."""
+        self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
     def _unwrap(self, subject: str) -> bytes:
-        row = self._database.execute("SELECT wrapped FROM data_keys WHERE subject = ?", (subject,)).fetchone()
-        if row is None:
+        found: list[Any] = self._database.execute(
+            "SELECT wrapped FROM data_keys WHERE subject = ?", (subject,)
+        ).fetchall()
+        if not found:
             raise SecretUnavailable(f"the data key of {subject} was destroyed")
+        wrapped = found[0][0]
         try:
             return AESGCM(self._kek).decrypt(
-                row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], _associated(subject, "data-key")
+                wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _associated(subject, "data-key")
             )
         except InvalidTag:
             raise SecretUnavailable(
                 f"the data key of {subject} does not open: the key-encryption key is not the one that sealed it"
             ) from None
+
+
+def open_vault(data: DataDirectory, journal_position: int) -> Vault:
+    """The vault of a data directory whose journal ends at `journal_position`.
+
+    Raises `DataDirectoryError`: where a journal names secrets, a new, empty vault would make every key of the data
+    directory useless without a word.
+    """
+    path = data.vault_path
+    if journal_position and not path.exists():
+        raise DataDirectoryError(
+            f"{path} is missing, and the journal beside it names secrets in it; put it back from your backup"
+        )
+    try:
+        return Vault(path, data.key_encryption_key)
+    except apsw.Error as error:
+        raise DataDirectoryError(f"the vault {path} cannot be used: {error}") from error
+
+
+def _create(path: Path) -> None:
+    """An empty file that only its owner may read; SQLite gives its companions the same mode."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    sync_folder(path.parent)
+
+
+def _check_length(key_encryption_key: bytes) -> None:
+    if len(key_encryption_key) != _KEY_BYTES:
+        raise ValueError(f"a key-encryption key has {_KEY_BYTES} bytes, this one has {len(key_encryption_key)}")
 
 
 def _vault_id(subject: str, kind: str, name: str) -> str:
