@@ -46,7 +46,6 @@ _UNROUTED_WEIGHT = 1
 
 #: An unknown "key" may be a secret pasted into the wrong field, so only this much of it is logged.
 _SHOWN_OF_UNKNOWN_KEY = 8
-_NAMELESS_KEY_REASONS = frozenset((Reason.KEY_UNKNOWN, Reason.KEY_MALFORMED))
 _LONGEST_USER_AGENT = 200
 
 Page = Callable[[Request], Reply]
@@ -212,7 +211,9 @@ class Application:
         reply.code = error.code
         reply.reason = refusal.reason.slug
         if route.keyed and request.api_key is not None:
-            reply.api_key = _shown_key(request.api_key, refusal.reason)
+            # Whatever the reason: what is no key of ours may be somebody's secret.
+            known = request.api_key in self._desk.access.keys_by_api_key
+            reply.api_key = _shown_key(request.api_key, known=known)
         return reply
 
     def _usage(self, request: Request, route: Route, call: Call | None) -> bytes:
@@ -259,8 +260,6 @@ def _is_form(request: Request) -> bool:
     return kind in (b"", b"application/x-www-form-urlencoded")
 
 
-def _shown_key(api_key: bytes, reason: Reason) -> str:
+def _shown_key(api_key: bytes, *, known: bool) -> str:
     text = api_key.decode("latin-1")
-    if reason in _NAMELESS_KEY_REASONS:
-        return text[:_SHOWN_OF_UNKNOWN_KEY] + "…"
-    return text
+    return text if known else text[:_SHOWN_OF_UNKNOWN_KEY] + "…"
