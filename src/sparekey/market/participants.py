@@ -24,7 +24,7 @@ from sparekey.market.prng import mix, next_random, seed_of, shock_e6
 from sparekey.terms.clocktime import SECOND_US
 from sparekey.terms.money import ONE
 from sparekey.terms.rounding import floor_to_step, notional
-from sparekey.venue.events import Event, MarketOpened
+from sparekey.venue.events import Event, MarketOpened, OpenedSymbol
 from sparekey.venue.liquidity import Level, Taker
 from sparekey.venue.listing import SymbolRules
 
@@ -150,6 +150,8 @@ class SeededParticipants:
 
     def __init__(self, rules_of: Callable[[str], SymbolRules | None]) -> None:
         self._rules_of = rules_of
+        #: How the market was opened: where the past before it begins from.
+        self.opened: MarketOpened | None = None
         self._seed = 0
         self._random = 0
         self._assets: list[_Asset] = []
@@ -166,6 +168,7 @@ class SeededParticipants:
     def apply_opened(self, event: MarketOpened) -> None:
         """Raises ValueError for a program that this version does not know, or a symbol that is not listed."""
         _check_program(event.program)
+        self.opened = event
         self._seed = seed_of(event.seed, "participants")
         self._random = seed_of(event.seed, "ticks")
         self._pressure = {}
@@ -334,11 +337,13 @@ class SeededParticipants:
     # --- written down ------------------------------------------------------------------------------------------------
 
     def dump(self) -> Any:
-        if not self._symbols:
+        if self.opened is None:
             return []
         return [
             PROGRAM,
-            self._seed,
+            self.opened.seed,
+            self.opened.birth_us,
+            [list(astuple(symbol)) for symbol in self.opened.symbols],
             self._random,
             [list(astuple(asset)) for asset in self._assets],
             [list(astuple(m)) for m in self._symbols.values()],
@@ -349,12 +354,15 @@ class SeededParticipants:
         self._ladders = {}
         self._decided_event = None
         if not data:
+            self.opened = None
             self._seed = self._random = 0
             self._assets, self._symbols, self._pressure = [], {}, {}
             self._rules, self._asset_of = {}, {}
             return
-        program, self._seed, self._random, assets, symbols, pressure = data
+        program, seed, birth_us, opened, self._random, assets, symbols, pressure = data
         _check_program(program)
+        self.opened = MarketOpened(program, seed, tuple(OpenedSymbol(*row) for row in opened), birth_us)
+        self._seed = seed_of(seed, "participants")
         self._assets = [_Asset(*row) for row in assets]
         self._asset_of = {asset.asset: asset for asset in self._assets}
         self._symbols = {row[0]: _Symbol(*row) for row in symbols}

@@ -95,6 +95,7 @@ class OpenMarket(Command, frozen=True):
     program: int
     seed: int
     symbols: tuple[OpenedSymbol, ...]
+    birth_us: int = 0
 
 
 class ReplayPrints(Command, frozen=True):

@@ -122,11 +122,15 @@ class OpenedSymbol(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class MarketOpened(Event, frozen=True):
-    """Participants act from now on. `program` is the version of their program."""
+    """Participants act from now on. `program` is the version of their program.
+
+    `birth_us` is where the synthetic past ends; the ids in `symbols` go by it.
+    """
 
     program: int
     seed: int
     symbols: tuple[OpenedSymbol, ...]
+    birth_us: int = 0
 
 
 class MarketPrint(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -384,7 +384,7 @@ def _open_market(state: SpotState, command: OpenMarket, now_us: int) -> Decision
     for opened in command.symbols:
         if opened.symbol not in state.markets:
             return _SYMBOL_UNKNOWN
-    return (MarketOpened(command.program, command.seed, command.symbols),)
+    return (MarketOpened(command.program, command.seed, command.symbols, command.birth_us),)
 
 
 _DECIDERS: dict[type, Callable[[SpotState, Any, int], Decision]] = {
