@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -59,7 +59,8 @@ class Venue:
     """A server in a thread of its own. `settings` are those of `sparekey up`, plus `demo` for the demo account."""
 
     _numbers = itertools.count(1)
-    _rsa_key: RSAPrivateKey | None = None  # generating one takes a tenth of a second, and any will do
+    #: Generating one takes a tenth of a second, and another server may well meet it again.
+    _rsa_keys: ClassVar[list[RSAPrivateKey]] = []
 
     def __init__(self, data: Path, *, demo: bool = False, **settings: Any) -> None:
         self.data = data
@@ -71,6 +72,7 @@ class Venue:
         self._running: Running = self._await(start(self.settings, demo=demo))
         self.url = self._running.url
         self.clock = Clock(self)
+        self._rsa_keys_used = 0
 
     def stop(self) -> None:
         self._await(self._running.stop())
@@ -148,7 +150,10 @@ class Venue:
             return "", ""
         private: RSAPrivateKey | Ed25519PrivateKey
         if key_type == "rsa":
-            private = Venue._rsa_key = Venue._rsa_key or generate_private_key(65_537, 2048)
+            if self._rsa_keys_used == len(self._rsa_keys):
+                self._rsa_keys.append(generate_private_key(65_537, 2048))
+            private = self._rsa_keys[self._rsa_keys_used]
+            self._rsa_keys_used += 1
         else:
             private = Ed25519PrivateKey.generate()
         return (

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.ccxt_urls import ccxt_urls
 from tests.e2e.loopback import ELSEWHERE, leave_from
+from tests.e2e.wrong_secrets import KEY_TYPES, another_secret, unknown_key
 from tests.venue import Credentials, Venue
 
 SYMBOL = "BTC/USDT"
@@ -28,7 +29,7 @@ def client(venue: Venue, key: Credentials | None = None, **more: Any) -> ccxt.bi
 
 
 @pytest.mark.venue(market="simulated")
-@pytest.mark.parametrize("key_type", ["hmac", "rsa", "ed25519"])
+@pytest.mark.parametrize("key_type", KEY_TYPES)
 def test_a_bot_on_ccxt_lives_its_day_with_each_key_type(venue: Venue, key_type: str) -> None:
     bot = client(venue, venue.key(key_type, fund={"USDT": "50000", "BTC": "1"}))
     markets = bot.load_markets()
@@ -63,38 +64,71 @@ def test_a_bot_on_ccxt_lives_its_day_with_each_key_type(venue: Venue, key_type: 
 
 
 @pytest.mark.venue(market="simulated")
-def test_a_bot_on_async_ccxt_boots_and_trades(venue: Venue) -> None:
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_bot_on_async_ccxt_lives_its_day_with_each_key_type(venue: Venue, key_type: str) -> None:
     async def day() -> None:
-        bot = ccxt.async_support.binance(config(venue, venue.key(fund={"USDT": "50000"})))
+        bot = ccxt.async_support.binance(config(venue, venue.key(key_type, fund={"USDT": "50000"})))
         try:
             await bot.load_markets()
-            book, balance = await asyncio.gather(bot.fetch_order_book(SYMBOL), bot.fetch_balance())
-            assert balance["USDT"]["free"] == 50_000
-            order = await bot.create_order(SYMBOL, "limit", "buy", 0.01, book["asks"][0][0] * 1.01)
-            assert order["status"] == "closed"
-            assert (await bot.fetch_my_trades(SYMBOL))[0]["order"] == order["id"]
+            book, candles, balance = await asyncio.gather(
+                bot.fetch_order_book(SYMBOL), bot.fetch_ohlcv(SYMBOL, "1m", limit=50), bot.fetch_balance()
+            )
+            assert len(candles) == 50 and balance["USDT"]["free"] == 50_000
+            resting = await bot.create_order(SYMBOL, "limit", "buy", 0.01, book["bids"][0][0] * 0.9)
+            assert [order["id"] for order in await bot.fetch_open_orders(SYMBOL)] == [resting["id"]]
+            assert (await bot.cancel_order(resting["id"], SYMBOL))["status"] == "canceled"
+            bought = await bot.create_order(SYMBOL, "limit", "buy", 0.01, book["asks"][0][0] * 1.01)
+            assert bought["status"] == "closed"
+            sold = await bot.create_order(SYMBOL, "market", "sell", 0.009)
+            assert (await bot.fetch_order(sold["id"], SYMBOL))["status"] == "closed"
+            assert {trade["order"] for trade in await bot.fetch_my_trades(SYMBOL)} == {bought["id"], sold["id"]}
         finally:
             await bot.close()
 
     asyncio.run(day())
 
 
-def test_a_wrong_secret_is_an_authentication_error_for_ccxt(venue: Venue) -> None:
-    key = venue.key()
-    bot = client(venue, Credentials(key.api_key, "x" * 64, "", key.email))
+def test_what_else_ccxt_asks_of_an_account_at_its_start_is_answered(venue: Venue) -> None:
+    bot = client(venue, venue.key(fund={"USDT": "50000"}))
+    assert bot.fetch_status()["status"] == "ok"
+    assert bot.fetch_trading_fees()[SYMBOL]["taker"] == 0.001
+    assert {"BTC", "USDT", "BNB"} <= set(bot.fetch_currencies())
+    assert abs(bot.fetch_time() - bot.milliseconds()) < 10_000
+    assert bot.sapi_get_account_apirestrictions()["enableSpotAndMarginTrading"] is True
+    assert bot.sapi_get_account_status() == {"data": "Normal"}
+    assert bot.sapi_get_account_apitradingstatus()["data"]["isLocked"] is False
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_wrong_secret_is_an_authentication_error_for_ccxt(venue: Venue, key_type: str) -> None:
+    key = venue.key(key_type)
+    bot = client(venue, another_secret(key_type, key.api_key))
     with pytest.raises(ccxt.AuthenticationError, match="-1022"):
         bot.private_get_account()
     assert venue.last_call(key)["reason"] == "signature-invalid"
 
 
-def test_an_unknown_key_is_an_authentication_error_for_ccxt(venue: Venue) -> None:
-    bot = client(venue, Credentials("A" * 64, "x" * 64, "", ""))
-    with pytest.raises(ccxt.AuthenticationError, match=r"-2015|-2014"):
-        bot.private_get_account()
+def test_async_ccxt_raises_the_same_for_a_wrong_secret(venue: Venue) -> None:
+    async def ask() -> None:
+        bot = ccxt.async_support.binance(config(venue, another_secret("hmac", venue.key().api_key)))
+        try:
+            await bot.private_get_account()
+        finally:
+            await bot.close()
+
+    with pytest.raises(ccxt.AuthenticationError, match="-1022"):
+        asyncio.run(ask())
 
 
-def test_a_missing_permission_is_an_authentication_error_for_ccxt(venue: Venue) -> None:
-    key = venue.key(permissions=["reading"], fund={"USDT": "1000"})
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_an_unknown_key_is_an_authentication_error_for_ccxt(venue: Venue, key_type: str) -> None:
+    with pytest.raises(ccxt.AuthenticationError, match="-2015"):
+        client(venue, unknown_key(key_type)).private_get_account()
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_missing_permission_is_an_authentication_error_for_ccxt(venue: Venue, key_type: str) -> None:
+    key = venue.key(key_type, permissions=["reading"], fund={"USDT": "1000"})
     bot = client(venue, key)
     with pytest.raises(ccxt.AuthenticationError, match="-2015"):
         bot.private_post_order(
@@ -103,8 +137,9 @@ def test_a_missing_permission_is_an_authentication_error_for_ccxt(venue: Venue) 
     assert venue.last_call(key)["reason"] == "permission-missing"
 
 
-def test_a_foreign_address_is_an_authentication_error_for_ccxt(venue: Venue) -> None:
-    key = venue.key(ips=["127.0.0.1"])
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_foreign_address_is_an_authentication_error_for_ccxt(venue: Venue, key_type: str) -> None:
+    key = venue.key(key_type, ips=["127.0.0.1"])
     assert client(venue, key).private_get_account()["accountType"] == "SPOT"
     foreign = client(venue, key)
     leave_from(foreign.session)
@@ -114,10 +149,17 @@ def test_a_foreign_address_is_an_authentication_error_for_ccxt(venue: Venue) -> 
     assert venue.last_call(key)["ip"] == ELSEWHERE
 
 
-def test_an_old_timestamp_is_an_invalid_nonce_for_ccxt(venue: Venue) -> None:
-    bot = client(venue, venue.key(), options={"timeDifference": 120_000})
-    with pytest.raises(ccxt.InvalidNonce, match="-1021"):
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_timestamp_too_old_or_too_new_is_an_invalid_nonce_for_ccxt(venue: Venue, key_type: str) -> None:
+    bot = client(venue, venue.key(key_type))
+    venue.clock.skew("+2m")
+    with pytest.raises(ccxt.InvalidNonce, match="outside of the recvWindow"):
         bot.private_get_account()
+    venue.clock.skew("-2m")
+    with pytest.raises(ccxt.InvalidNonce, match="1000ms ahead of the server's time"):
+        bot.private_get_account()
+    venue.clock.skew("+0s")
+    assert bot.private_get_account()["accountType"] == "SPOT"
 
 
 def test_a_bad_symbol_is_a_bad_symbol_for_ccxt(venue: Venue) -> None:

@@ -13,6 +13,7 @@ from binance_common.errors import BadRequestError, UnauthorizedError
 from binance_sdk_spot.spot import Spot
 
 from tests.e2e.loopback import leave_from
+from tests.e2e.wrong_secrets import KEY_TYPES, another_secret, unknown_key
 from tests.venue import Credentials, Venue
 
 
@@ -21,7 +22,7 @@ def rest(venue: Venue, key: Credentials | None, tmp_path: Path, **more: Any) -> 
     if key is not None:
         credentials["api_key"] = key.api_key
         if key.private_pem:
-            pem = tmp_path / "key.pem"
+            pem = tmp_path / f"{key.api_key[:8]}-{hash(key.private_pem)}.pem"
             pem.write_text(key.private_pem)
             credentials["private_key"] = str(pem)
         else:
@@ -40,7 +41,7 @@ def no_type_warnings(caplog: pytest.LogCaptureFixture) -> Any:
 
 @pytest.mark.venue(market="simulated")
 @pytest.mark.usefixtures("no_type_warnings")
-@pytest.mark.parametrize("key_type", ["hmac", "rsa", "ed25519"])
+@pytest.mark.parametrize("key_type", KEY_TYPES)
 def test_a_bot_on_the_official_sdk_lives_its_day_with_each_key_type(
     venue: Venue, key_type: str, tmp_path: Path
 ) -> None:
@@ -66,17 +67,20 @@ def test_a_bot_on_the_official_sdk_lives_its_day_with_each_key_type(
     assert api.account_commission(symbol="BTCUSDT").data().standard_commission.taker == "0.00100000"
 
 
-def test_each_refusal_reaches_the_official_sdk_as_its_own_exception(venue: Venue, tmp_path: Path) -> None:
-    key = venue.key(fund={"USDT": "100"})
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_each_refusal_reaches_the_official_sdk_as_its_own_exception(
+    venue: Venue, key_type: str, tmp_path: Path
+) -> None:
+    key = venue.key(key_type, fund={"USDT": "100"})
     api = rest(venue, key, tmp_path)
     limit: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
-    reader = rest(venue, venue.key(permissions=["reading"]), tmp_path)
-    only_here = venue.key(ips=["127.0.0.1"])
+    reader = rest(venue, venue.key(key_type, permissions=["reading"]), tmp_path)
+    only_here = venue.key(key_type, ips=["127.0.0.1"])
     assert rest(venue, only_here, tmp_path).get_account().data().account_type == "SPOT"
     foreign = rest(venue, only_here, tmp_path)
     leave_from(foreign._session)
-    wrong_secret = rest(venue, Credentials(key.api_key, "z" * 64, "", key.email), tmp_path)
-    unknown = rest(venue, Credentials("C" * 64, "z" * 64, "", ""), tmp_path)
+    wrong_secret = rest(venue, another_secret(key_type, key.api_key), tmp_path)
+    unknown = rest(venue, unknown_key(key_type), tmp_path)
     cases: list[tuple[type[Exception], str, Callable[[], Any]]] = [
         (BadRequestError, "Signature for this request", wrong_secret.get_account),
         (UnauthorizedError, "Invalid API-key, IP", unknown.get_account),
@@ -91,14 +95,16 @@ def test_each_refusal_reaches_the_official_sdk_as_its_own_exception(venue: Venue
     for exception, text, call in cases:
         with pytest.raises(exception, match=text):
             call()
-
-
-def test_an_old_timestamp_is_a_bad_request_for_the_official_sdk(
-    venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import binance_common.utils
-
-    now_ms = binance_common.utils.get_timestamp()
-    monkeypatch.setattr(binance_common.utils, "get_timestamp", lambda: now_ms - 120_000)
+    venue.clock.skew("+2m")
     with pytest.raises(BadRequestError, match="outside of the recvWindow"):
-        rest(venue, venue.key(), tmp_path).get_account()
+        api.get_account()
+
+
+@pytest.mark.usefixtures("no_type_warnings")
+def test_the_official_sdk_is_answered_in_microseconds_where_it_asks_for_them(venue: Venue, tmp_path: Path) -> None:
+    api = rest(venue, venue.key(fund={"USDT": "1000"}), tmp_path, time_unit="MICROSECOND")
+    placed = api.new_order(
+        symbol="BTCUSDT", side="BUY", type="LIMIT", time_in_force="GTC", quantity=0.01, price=40000
+    ).data()
+    assert len(str(placed.transact_time)) == len(str(api.time().data().server_time)) == 16
+    assert api.get_order(symbol="BTCUSDT", order_id=placed.order_id).data().time == placed.transact_time

@@ -11,6 +11,7 @@ from binance.client import Client
 from binance.exceptions import BinanceAPIException
 
 from tests.e2e.loopback import leave_from
+from tests.e2e.wrong_secrets import KEY_TYPES, another_secret, unknown_key
 from tests.venue import Credentials, Venue
 
 
@@ -21,14 +22,17 @@ def led_here(base: type, venue: Venue) -> type:
     return type("LedHere", (base,), urls)
 
 
-def client(venue: Venue, key: Credentials, **more: Any) -> Client:
-    secret = {"private_key": key.private_pem} if key.private_pem else {"api_secret": key.secret}
-    made: Client = led_here(Client, venue)(api_key=key.api_key, **secret, **more)
+def secret_of(key: Credentials) -> dict[str, str]:
+    return {"private_key": key.private_pem} if key.private_pem else {"api_secret": key.secret}
+
+
+def client(venue: Venue, key: Credentials) -> Client:
+    made: Client = led_here(Client, venue)(api_key=key.api_key, **secret_of(key))
     return made
 
 
 @pytest.mark.venue(market="simulated")
-@pytest.mark.parametrize("key_type", ["hmac", "rsa", "ed25519"])
+@pytest.mark.parametrize("key_type", KEY_TYPES)
 def test_a_bot_on_python_binance_lives_its_day_with_each_key_type(venue: Venue, key_type: str) -> None:
     bot = client(venue, venue.key(key_type, fund={"USDT": "50000", "BTC": "1"}))
     assert bot.get_asset_balance("USDT")["free"] == "50000.00000000"
@@ -59,18 +63,42 @@ def test_a_bot_on_python_binance_lives_its_day_with_each_key_type(venue: Venue, 
 
 
 @pytest.mark.venue(market="simulated")
-def test_a_bot_on_async_python_binance_boots_and_trades(venue: Venue) -> None:
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_bot_on_async_python_binance_lives_its_day_with_each_key_type(venue: Venue, key_type: str) -> None:
     async def day() -> None:
-        key = venue.key(fund={"USDT": "50000"})
-        bot = await led_here(AsyncClient, venue).create(key.api_key, key.secret)  # type: ignore[attr-defined]
+        key = venue.key(key_type, fund={"USDT": "50000"})
+        bot = await led_here(AsyncClient, venue).create(api_key=key.api_key, **secret_of(key))  # type: ignore[attr-defined]
         try:
+            assert (await bot.get_asset_balance("USDT"))["free"] == "50000.00000000"
+            assert len((await bot.get_order_book(symbol="BTCUSDT"))["bids"]) >= 50
+            assert len(await bot.get_klines(symbol="BTCUSDT", interval="1m", limit=50)) == 50
+            resting = await bot.order_limit_buy(symbol="BTCUSDT", quantity="0.01", price="40000.00")
+            ids = {"symbol": "BTCUSDT", "orderId": resting["orderId"]}
+            assert (await bot.cancel_order(**ids))["status"] == (await bot.get_order(**ids))["status"] == "CANCELED"
             order = await bot.order_market_buy(symbol="BTCUSDT", quantity="0.01")
             assert order["status"] == "FILLED"
             assert (await bot.get_my_trades(symbol="BTCUSDT"))[0]["orderId"] == order["orderId"]
+            with pytest.raises(BinanceAPIException) as caught:
+                await bot.cancel_order(**ids)
+            assert caught.value.code == -2011
         finally:
             await bot.close_connection()
 
     asyncio.run(day())
+
+
+def test_what_else_python_binance_asks_of_an_account_is_answered(venue: Venue) -> None:
+    bot = client(venue, venue.key(fund={"USDT": "50000"}))
+    assert bot.get_system_status() == {"status": 0, "msg": "normal"}
+    assert bot.get_account_status() == {"data": "Normal"}
+    assert bot.get_account_api_trading_status()["data"]["isLocked"] is False
+    assert bot.get_account_api_permissions()["enableSpotAndMarginTrading"] is True
+    assert {fee["takerCommission"] for fee in bot.get_trade_fee()} == {"0.00100000"}
+    coins = {coin["coin"]: coin for coin in bot.get_all_coins_info()}
+    assert coins["USDT"]["free"] == "50000.00000000"
+    assert bot.get_margin_all_pairs() == []
+    listen_key = bot.stream_get_listen_key()
+    assert bot.stream_keepalive(listen_key) == bot.stream_close(listen_key) == {}
 
 
 LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
@@ -82,20 +110,21 @@ def refused(bot: Client, call: str, **parameters: Any) -> BinanceAPIException:
     return caught.value
 
 
-def test_each_refusal_reaches_python_binance_with_its_code_and_status(venue: Venue) -> None:
-    key = venue.key(fund={"USDT": "100"})
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_each_refusal_reaches_python_binance_with_its_code_and_status(venue: Venue, key_type: str) -> None:
+    key = venue.key(key_type, fund={"USDT": "100"})
     bot = client(venue, key)
-    wrong_secret = Credentials(key.api_key, "y" * 64, "", key.email)
-    unknown = Credentials("B" * 64, "y" * 64, "", "")
-    reader = venue.key(permissions=["reading"])
-    only_here = venue.key(ips=["127.0.0.1"])
+    wrong_secret = client(venue, another_secret(key_type, key.api_key))
+    unknown = client(venue, unknown_key(key_type))
+    reader = client(venue, venue.key(key_type, permissions=["reading"]))
+    only_here = venue.key(key_type, ips=["127.0.0.1"])
     assert client(venue, only_here).get_account()["accountType"] == "SPOT"
     foreign = client(venue, only_here)
     leave_from(foreign.session)
     cases = [
-        (refused(client(venue, wrong_secret), "get_account"), -1022, 400),
-        (refused(client(venue, unknown), "get_account"), -2015, 401),
-        (refused(client(venue, reader), "create_order", **LIMIT, quantity="0.01", price="30000"), -2015, 401),
+        (refused(wrong_secret, "get_account"), -1022, 400),
+        (refused(unknown, "get_account"), -2015, 401),
+        (refused(reader, "create_order", **LIMIT, quantity="0.01", price="30000"), -2015, 401),
         (refused(foreign, "get_account"), -2015, 401),
         (refused(bot, "get_order_book", symbol="NOPE"), -1121, 400),
         (refused(bot, "create_order", **LIMIT, quantity="0.01", price="30000.001"), -1013, 400),
@@ -104,11 +133,5 @@ def test_each_refusal_reaches_python_binance_with_its_code_and_status(venue: Ven
         (refused(bot, "cancel_order", symbol="BTCUSDT", orderId=5), -2011, 400),
     ]
     assert [(error.code, error.status_code) for error, _, _ in cases] == [(code, http) for _, code, http in cases]
-
-
-def test_an_old_timestamp_is_1021_for_python_binance(venue: Venue) -> None:
-    bot = client(venue, venue.key())
-    bot.timestamp_offset = -120_000
-    with pytest.raises(BinanceAPIException) as caught:
-        bot.get_account()
-    assert caught.value.code == -1021
+    venue.clock.skew("+2m")
+    assert refused(bot, "get_account").code == -1021
