@@ -64,3 +64,31 @@ def test_microseconds_are_shown_where_they_are_asked_for(venue: Venue) -> None:
     order = call.limit_order().body
     shown = call("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": order["orderId"]}, headers=unit).body
     assert shown["time"] // 1000 == order["transactTime"]
+
+
+def test_all_orders_between_two_times_are_those_that_changed_between_them(venue: Venue) -> None:
+    call = Caller(venue.url, venue.key(fund={"USDT": "1000"}))
+    microseconds = {"X-MBX-TIME-UNIT": "MICROSECOND"}
+    first, second = (call.limit_order().body["orderId"] for _ in range(2))
+    symbol = {"symbol": "BTCUSDT"}
+    cancelled_us = call("DELETE", "/api/v3/order", symbol | {"orderId": first}, headers=microseconds).body[
+        "transactTime"
+    ]
+
+    def ids(**parameters: int) -> list[int]:
+        return [order["orderId"] for order in call("GET", "/api/v3/allOrders", symbol | parameters).body]
+
+    assert ids() == [first, second]
+    assert ids(startTime=cancelled_us) == [first]
+    assert ids(endTime=cancelled_us - 1) == [second]
+    assert ids(startTime=cancelled_us + 1) == []
+
+
+def test_a_peg_is_refused_by_what_is_wrong_with_it(venue: Venue) -> None:
+    call = Caller(venue.url, venue.key(fund={"USDT": "1000"}))
+    assert call.limit_order(pegPriceType="MIDDLE_PEG").body == {"code": -1210, "msg": "Invalid pegPriceType."}
+    assert call.limit_order(pegOffsetType="TICKS").body == {"code": -1211, "msg": "Invalid pegOffsetType."}
+    assert call.limit_order(pegOffsetValue="1").code == -1128
+    assert (
+        call.limit_order(pegPriceType="PRIMARY_PEG").body["msg"] == "Pegged orders are not supported for this symbol."
+    )

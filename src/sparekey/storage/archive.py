@@ -40,11 +40,11 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
 INSERT OR IGNORE INTO progress VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS orders (
-    account_id INTEGER, symbol TEXT, order_id INTEGER, client_order_id TEXT, created_us INTEGER,
+    account_id INTEGER, symbol TEXT, order_id INTEGER, client_order_id TEXT, updated_us INTEGER,
     image BLOB NOT NULL, PRIMARY KEY (account_id, symbol, order_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_by_client_id ON orders (account_id, symbol, client_order_id);
-CREATE INDEX IF NOT EXISTS orders_by_time ON orders (account_id, symbol, created_us);
+CREATE INDEX IF NOT EXISTS orders_by_time ON orders (account_id, symbol, updated_us);
 CREATE TABLE IF NOT EXISTS fills (
     account_id INTEGER, symbol TEXT, trade_id INTEGER, is_buyer INTEGER, order_id INTEGER, time_us INTEGER,
     price INTEGER, quantity INTEGER, quote_quantity INTEGER, fee INTEGER, fee_asset TEXT, is_maker INTEGER,
@@ -356,7 +356,7 @@ class Archive:
         writer.executemany(
             "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (o.account_id, o.symbol, o.order_id, o.client_order_id, o.created_us, encode(o))
+                (o.account_id, o.symbol, o.order_id, o.client_order_id, o.updated_us, encode(o))
                 for orders in rows.orders.values()
                 for o in orders.values()
             ],
@@ -422,7 +422,7 @@ class Archive:
         end_us: int | None = None,
         limit: int = 500,
     ) -> list[ClosedOrder]:
-        """Closed orders ascending by id: from an id, or created within [start, end], or else the newest `limit`."""
+        """Closed orders ascending by id: from an id, or ended within [start, end], or else the newest `limit`."""
         forwards = from_order_id is not None or start_us is not None
         first = from_order_id or 0
         low, high = _bounds(start_us, end_us)
@@ -430,11 +430,11 @@ class Archive:
             order
             for rows in self._waiting()
             for order in rows.orders.get((account_id, symbol), {}).values()
-            if order.order_id >= first and low <= order.created_us <= high
+            if order.order_id >= first and low <= order.updated_us <= high
         ]
         rows = self._reader.execute(
             "SELECT image FROM orders WHERE account_id = ? AND symbol = ? AND order_id >= ?"
-            f" AND created_us BETWEEN ? AND ? ORDER BY order_id {'ASC' if forwards else 'DESC'} LIMIT ?",
+            f" AND updated_us BETWEEN ? AND ? ORDER BY order_id {'ASC' if forwards else 'DESC'} LIMIT ?",
             (account_id, symbol, first, low, high, limit),
         )
         stored = [msgspec.msgpack.decode(row[0], type=ClosedOrder) for row in rows]

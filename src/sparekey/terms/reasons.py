@@ -209,6 +209,16 @@ class Reason(Enum):
         "There is no such cancelRestrictions.",
         "ONLY_NEW or ONLY_PARTIALLY_FILLED.",
     )
+    PEG_PRICE_TYPE_INVALID = (
+        "peg-price-type-invalid",
+        "There is no such pegPriceType.",
+        "PRIMARY_PEG or MARKET_PEG.",
+    )
+    PEG_OFFSET_TYPE_INVALID = (
+        "peg-offset-type-invalid",
+        "There is no such pegOffsetType.",
+        "PRICE_LEVEL is the only one.",
+    )
     TIME_UNIT_INVALID = (
         "time-unit-invalid",
         "X-MBX-TIME-UNIT is neither MILLISECOND nor MICROSECOND.",

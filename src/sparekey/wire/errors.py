@@ -133,6 +133,8 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.ORIGINAL_CLIENT_ORDER_ID_EMPTY: _bad(-1119, "Original client order ID was empty."),
     Reason.STRATEGY_TYPE_TOO_SMALL: _bad(-1134, "`strategyType` was less than 1000000."),
     Reason.CANCEL_RESTRICTIONS_INVALID: _bad(-1145, "Invalid cancelRestrictions"),
+    Reason.PEG_PRICE_TYPE_INVALID: _bad(-1210, "Invalid pegPriceType."),
+    Reason.PEG_OFFSET_TYPE_INVALID: _bad(-1211, "Invalid pegOffsetType."),
     Reason.TIME_UNIT_INVALID: _bad(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."),
     Reason.ENCODING_NOT_ACCEPTED: PublicError(406, -1020, "This operation is not supported."),
     Reason.LISTEN_KEY_UNKNOWN: _bad(-1125, "This listenKey does not exist."),

@@ -119,7 +119,7 @@ class OrderArchive(Protocol):
         end_us: int | None,
         limit: int,
     ) -> Sequence[OrderView]:
-        """Closed orders; times filter by creation. The caller merges the open ones."""
+        """Closed orders; times filter by the last change. The caller merges the open ones."""
         ...
 
     def trades(

@@ -42,6 +42,7 @@ _ORDER_NOT_FOUND = Refusal(Reason.ORDER_NOT_FOUND)
 _ORDER_ARCHIVED = Refusal(Reason.ORDER_ARCHIVED)
 _ID_MISMATCH = Refusal(Reason.CLIENT_ORDER_ID_MISMATCH)
 _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
+_COMBINATION = Refusal(Reason.PARAMETERS_COMBINATION)
 _PEGGED = Refusal(Reason.PEGGED_NOT_ENABLED)
 _STRATEGY_TYPE = Refusal(Reason.STRATEGY_TYPE_TOO_SMALL)
 _TIF_NOT_REQUIRED = Refusal(Reason.TIME_IN_FORCE_NOT_REQUIRED)
@@ -105,6 +106,9 @@ def check_placement(values: Mapping[str, Any]) -> Refusal | None:
             return _NOT_REQUIRED["quoteOrderQty"]
     elif type_ in _TRIGGERED and values["stopPrice"] is None and values["trailingDelta"] is None:
         return _TRIGGER_MISSING
+    offset = values["pegOffsetValue"] is not None, values["pegOffsetType"] is not None
+    if any(offset) and not (all(offset) and values["pegPriceType"] is not None):
+        return _COMBINATION
     strategy_type = values["strategyType"]
     if strategy_type is not None and strategy_type < LEAST_STRATEGY_TYPE:
         return _STRATEGY_TYPE
@@ -309,7 +313,11 @@ def open_orders(desk: Desk, call: Call) -> bytes | Refusal:
 
 
 def all_orders(desk: Desk, call: Call) -> bytes | Refusal:
-    """GET /api/v3/allOrders: open and closed ones, ascending by id. Where times are given, `orderId` is not read."""
+    """GET /api/v3/allOrders: open and closed ones, ascending by id.
+
+    Where times are given, `orderId` is not read; they are compared with an order's last change (WebSocket API,
+    "Account order history"), so that a bot can ask what has changed since.
+    """
     values = call.values
     symbol = values["symbol"]
     if desk.spot.rules(symbol) is None:
@@ -325,8 +333,8 @@ def all_orders(desk: Desk, call: Call) -> bytes | Refusal:
     for order in desk.spot.open_orders(call.account_id, symbol):
         if (
             order.order_id >= (from_id or 0)
-            and (start_us is None or order.created_us >= start_us)
-            and (end_us is None or order.created_us <= end_us)
+            and (start_us is None or order.updated_us >= start_us)
+            and (end_us is None or order.updated_us <= end_us)
         ):
             found[order.order_id] = order
     merged = [found[order_id] for order_id in sorted(found)]

@@ -60,9 +60,9 @@ _PLACEMENT: tuple[Parameter, ...] = (
     decimal("icebergQty"),
     enum("newOrderRespType", spot_orders.RESPONSE_TYPES),
     enum("selfTradePreventionMode", spot_orders.PREVENTION_MODES),
-    enum("pegPriceType", ("PRIMARY_PEG", "MARKET_PEG")),
+    enum("pegPriceType", ("PRIMARY_PEG", "MARKET_PEG"), Reason.PEG_PRICE_TYPE_INVALID),
     long("pegOffsetValue"),
-    enum("pegOffsetType", ("PRICE_LEVEL",)),
+    enum("pegOffsetType", ("PRICE_LEVEL",), Reason.PEG_OFFSET_TYPE_INVALID),
 )
 
 _public = partial(Row, security=Security.NONE, permission=Permission.NONE)
