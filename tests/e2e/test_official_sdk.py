@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from binance_common.configuration import ConfigurationRestAPI
-from binance_common.errors import BadRequestError, UnauthorizedError
+from binance_common.errors import BadRequestError, RateLimitBanError, TooManyRequestsError, UnauthorizedError
 from binance_sdk_spot.spot import Spot
 
 from tests.e2e.loopback import leave_from
@@ -108,3 +108,20 @@ def test_the_official_sdk_is_answered_in_microseconds_where_it_asks_for_them(ven
     ).data()
     assert len(str(placed.transact_time)) == len(str(api.time().data().server_time)) == 16
     assert api.get_order(symbol="BTCUSDT", order_id=placed.order_id).data().time == placed.transact_time
+
+
+def test_ignoring_a_rate_limit_is_a_ban_for_the_official_sdk(venue: Venue, tmp_path: Path) -> None:
+    api = rest(venue, None, tmp_path)
+
+    def ask_until_refused(calls: int) -> None:
+        for _ in range(calls):
+            api.exchange_info()
+
+    with pytest.raises(TooManyRequestsError, match="current limit is 1200 request weight per 1 MINUTE"):
+        ask_until_refused(241)
+    with pytest.raises(RateLimitBanError, match="IP banned until"):
+        for _ in range(200):
+            try:
+                ask_until_refused(241)
+            except TooManyRequestsError:
+                continue
