@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sparekey.wire.routes import ALL_ROWS
 from tests.contract import documented
 from tests.contract.shapes import CCXT_FIELDS, SDK_TYPES, differences, missing_fields, unread_by_ccxt
 from tests.signing import Answer, Caller
@@ -59,6 +60,18 @@ SIGNED: dict[str, dict[str, Any]] = {
     "DELETE /api/v3/openOrders": _SYMBOL,
 }
 ROUTES = sorted(PUBLIC | SIGNED)
+
+#: Looked at by tests of their own below: replies of a listen key, and nothing.
+ELSEWHERE = {
+    "POST /api/v3/userDataStream",
+    "PUT /api/v3/userDataStream",
+    "DELETE /api/v3/userDataStream",
+    "GET /api/v3/ping",
+    "GET /fapi/v1/ping",
+    "GET /dapi/v1/ping",
+    "GET /fapi/v1/time",
+    "GET /dapi/v1/time",
+}
 
 #: No symbol is open to margin and no contract is listed, and these say so; their items cannot be looked at.
 EMPTY_BY_NATURE = {
@@ -119,6 +132,10 @@ def bodies(answers: dict[str, Answer]) -> dict[str, Any]:
 
 def items(body: Any) -> list[dict[str, Any]]:
     return body if isinstance(body, list) else [body]
+
+
+def test_no_endpoint_goes_without_a_look_at_its_body() -> None:
+    assert {f"{row.method} {row.path}" for row in ALL_ROWS} == set(ROUTES) | ELSEWHERE
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -208,6 +225,13 @@ def test_what_a_listen_key_route_answers_is_what_nautilus_requires(trading: Trad
         assert trading.call(method, "/api/v3/userDataStream", listen_key, signed=False).body == {}
     gone = trading.call("PUT", "/api/v3/userDataStream", listen_key, signed=False)
     assert gone.body == {"code": -1125, "msg": "This listenKey does not exist."}
+
+
+def test_pings_are_answered_with_nothing_and_the_clocks_of_all_families_agree(trading: Trading) -> None:
+    for family in ("api/v3", "fapi/v1", "dapi/v1"):
+        assert trading.call("GET", f"/{family}/ping", signed=False).body == {}
+        told = trading.call("GET", f"/{family}/time", signed=False).body
+        assert list(told) == ["serverTime"] and abs(told["serverTime"] - time.time() * 1000) < 10_000
 
 
 def test_a_refusal_is_a_code_and_a_message_and_nothing_else(trading: Trading) -> None:
