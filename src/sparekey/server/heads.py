@@ -48,6 +48,7 @@ class Head:
     """What a header block says, as far as the API cares. Values are stripped of surrounding blanks.
 
     `length` is the number of body bytes, or CHUNKED. `close`: the client will send nothing more after this request.
+    `ordinary`: nothing but a request and its reply follows from it, no closing, no upgrade, no interim answer.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Head:
         "forwarded_for",
         "host",
         "length",
+        "ordinary",
         "time_unit",
         "upgrade",
         "user_agent",
@@ -78,6 +80,7 @@ class Head:
         self.close = False
         self.expects_continue = False
         self.upgrade = b""
+        self.ordinary = False
 
 
 def read_request_line(line: bytes, longest: int) -> tuple[str, bytes, bool, bytes]:
@@ -212,6 +215,7 @@ def understand(fields: list[tuple[bytes, bytes]], is_http_1_1: bool) -> Head:
     head.close = not is_http_1_1 or b"close" in options
     if b"upgrade" in options:
         head.upgrade = upgrade
+    head.ordinary = not (head.close or head.upgrade or head.expects_continue or head.length == CHUNKED)
     return head
 
 

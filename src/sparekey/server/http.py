@@ -55,6 +55,8 @@ _REPLIES_JOINED: Final = 16
 # A client that reads less than this in `stalled_s` does not read.
 LEAST_PROGRESS: Final = 16_384
 
+_REST_OF_LINE: Final = b" " + HTTP_1_1 + CRLF
+
 Page = Callable[[Request], Reply]
 
 _PARTIAL: Final = frozenset((_IN_HEAD, _IN_BODY, _IN_CHUNKS))
@@ -134,6 +136,9 @@ class HttpServer:
     ) -> None:
         """`pages` are answered here when the application does not own their path (health, metrics)."""
         self.application = application
+        self.owns = application.owns
+        self.handle = application.handle
+        self.when_durable = application.when_durable
         self.foreign = foreign
         self.upgrades = upgrades
         self.pages = pages if pages is not None else {}
@@ -148,7 +153,9 @@ class HttpServer:
         self._monotonic_s = monotonic_s
         self._ticking: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
+        self.longest_start = self.limits.request_line_bytes - len(_REST_OF_LINE)
         self.now_s = 0
+        self.idle_until = 0  # when a connection is idle for too long that begins to be so now
         self.date = b""
         self.sweep()
 
@@ -167,9 +174,19 @@ class HttpServer:
     def sweep(self) -> None:
         """Once a second: read the clocks, end what is overdue."""
         self.now_s = now_s = int(self._monotonic_s())
+        self.idle_until = now_s + self.limits.idle_s
         self.date = date_line(self.wall_us())
         for connection in [one for one in self.connections if one.deadline <= now_s]:
             connection.overdue()
+
+    def record(self, request: Request, reply: Reply, now_us: int) -> None:
+        """The reply was handed to the transport: log and count the call."""
+        reply.sent_us = now_us
+        try:
+            self.application.sent(request, reply)
+        except Exception:
+            _log.exception("a call was not logged")
+        self.tally.count(request.path, reply.status, reply.weight, reply.reason, now_us - request.received_us)
 
     def left(self, connection: Timed) -> None:
         self.connections.discard(connection)
@@ -342,7 +359,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         phase = self._phase
         if phase == _FRESH:
-            self._take(data)
+            if not self._answer_at_once(data):
+                self._take(data)
         elif phase == _IN_BODY:
             held = cast(bytearray, self._held)
             held += data
@@ -364,6 +382,40 @@ class Connection(asyncio.Protocol):
             self._held = bytes(self._held) + data
 
     # --- reading --------------------------------------------------------------------------------------------------
+
+    def _answer_at_once(self, data: bytes) -> bool:
+        """The way of nearly every call: one whole ordinary request whose header block is known by heart, while no
+        reply is due. False: it is not that, and nothing has happened."""
+        server = self.server
+        start, _, rest = data.partition(_REST_OF_LINE)
+        block, end, body = rest.partition(END)
+        head = server.known_heads.young.get(block)
+        if head is None or not head.ordinary or head.length != len(body) or not end or self._queue or server.stopping:
+            return False
+        name, _, target = start.partition(b" ")
+        method = COMMON_METHODS.get(name)
+        if (
+            method is None
+            or target[:1] != b"/"
+            or len(target.translate(None, FORBIDDEN_IN_TARGET)) != len(target)
+            or len(start) > server.longest_start
+        ):
+            return False
+        path, _, query = target.partition(b"?")
+        if not server.owns(path):
+            return False
+        request = self._request(method, path, query, head.host, head, body)
+        answer = self._ask(request, None)
+        if not isinstance(answer, Reply):
+            self._await_work(request, answer, False, [], [])
+        elif server.when_durable(self._became_durable):
+            self._transport.write(render(answer, server.date, False, False))
+            server.record(request, answer, server.wall_us())
+        else:
+            self._await_durable(request, answer, False, [], [])
+        if not self._stalled and self._phase == _FRESH:
+            self.deadline = NEVER if self._queue else server.idle_until
+        return True
 
     def _take(self, data: bytes, resumed: bool = False) -> None:
         """Answer the requests that `data` begins with, and keep what is unfinished. Nothing is held now.
@@ -474,25 +526,23 @@ class Connection(asyncio.Protocol):
         return head
 
     def _request(self, method: str, path: bytes, query: bytes, host: bytes, head: Head, body: bytes) -> Request:
-        # Every field is set here, so the constructor, which sets them to nothing first, is passed by.
         server = self.server
-        request = Request.__new__(Request)
-        request.method = method
-        request.path = path
-        request.query = query
-        request.body = body
-        request.ip = (
-            server.trusted_proxies.client(self._peer, head.forwarded_for) if self._through_proxy else self._peer
+        peer = self._peer
+        return Request(
+            method,
+            path,
+            query,
+            body,
+            server.trusted_proxies.client(peer, head.forwarded_for) if self._through_proxy else peer,
+            server.wall_us(),
+            head.api_key,
+            head.content_type,
+            head.content_encoding,
+            head.time_unit,
+            head.accept,
+            head.user_agent,
+            host,
         )
-        request.received_us = server.wall_us()
-        request.api_key = head.api_key
-        request.content_type = head.content_type
-        request.content_encoding = head.content_encoding
-        request.time_unit = head.time_unit
-        request.accept = head.accept
-        request.user_agent = head.user_agent
-        request.host = host
-        return request
 
     def _await_head(self, data: bytes, resumed: bool) -> None:
         if self._phase != _FRESH:
@@ -562,6 +612,13 @@ class Connection(asyncio.Protocol):
 
     # --- answering ------------------------------------------------------------------------------------------------
 
+    def _ask(self, request: Request, page: Page | None) -> Reply | Awaitable[Reply]:
+        try:
+            return self.server.handle(request) if page is None else page(request)
+        except Exception:
+            _log.exception("a request failed")
+            return failure_reply()
+
     def _answer(
         self,
         request: Request,
@@ -575,29 +632,40 @@ class Connection(asyncio.Protocol):
         last = last or server.stopping
         if last:
             self._phase = _ENDING
-        answer: Reply | Awaitable[Reply]
-        try:
-            answer = server.application.handle(request) if page is None else page(request)
-        except Exception:
-            _log.exception("a request failed")
-            answer = failure_reply()
+        answer = self._ask(request, page)
         if isinstance(answer, Reply):
             # Pages answer for the process itself, and must do so above all when nothing becomes durable any more.
-            durable = page is not None or server.application.when_durable(self._became_durable)
-            if durable and not self._queue:
+            if page is None and not server.when_durable(self._became_durable):
+                self._await_durable(request, answer, last, out, done)
+            elif self._queue:
+                slot = self._enqueue(request, last, out, done)
+                slot.reply = answer
+                slot.durable = True
+            else:
                 out.append(render(answer, server.date, last, request.method == "HEAD"))
                 done.append((request, answer))
-                return
-            slot = self._enqueue(request, last, out, done)
-            slot.reply = answer
-            slot.durable = durable
-            if not durable:
-                self._await_durable(slot)
         else:
-            slot = self._enqueue(request, last, out, done)
-            work = asyncio.ensure_future(answer)
-            server.tasks.add(work)
-            work.add_done_callback(slot.finished)
+            self._await_work(request, answer, last, out, done)
+
+    def _await_durable(
+        self, request: Request, reply: Reply, last: bool, out: list[bytes], done: list[tuple[Request, Reply]]
+    ) -> None:
+        slot = self._enqueue(request, last, out, done)
+        slot.reply = reply
+        self._note_undurable(slot)
+
+    def _await_work(
+        self,
+        request: Request,
+        work: Awaitable[Reply],
+        last: bool,
+        out: list[bytes],
+        done: list[tuple[Request, Reply]],
+    ) -> None:
+        slot = self._enqueue(request, last, out, done)
+        task = asyncio.ensure_future(work)
+        self.server.tasks.add(task)
+        task.add_done_callback(slot.finished)
 
     def _flush(self, out: list[bytes], done: list[tuple[Request, Reply]]) -> None:
         """Hand the joined replies to the transport, then have them logged."""
@@ -606,16 +674,12 @@ class Connection(asyncio.Protocol):
             server = self.server
             now_us = server.wall_us()
             for request, reply in done:
-                try:
-                    server.application.sent(request, reply)
-                except Exception:
-                    _log.exception("a call was not logged")
-                server.tally.count(request.path, reply.status, reply.weight, reply.reason, now_us - request.received_us)
+                server.record(request, reply, now_us)
             out.clear()
             done.clear()
         if self._phase == _FRESH:
             if not self._stalled:
-                self.deadline = NEVER if self._queue else self.server.now_s + self.server.limits.idle_s
+                self.deadline = NEVER if self._queue else self.server.idle_until
         elif self._phase == _ENDING and not self._queue:
             self._end()
 
@@ -633,7 +697,7 @@ class Connection(asyncio.Protocol):
         self._queue.append(slot)
         return slot
 
-    def _await_durable(self, slot: _Slot) -> None:
+    def _note_undurable(self, slot: _Slot) -> None:
         if self._undurable is _NONE_QUEUED:
             self._undurable = []
         self._undurable.append(slot)
@@ -648,11 +712,11 @@ class Connection(asyncio.Protocol):
 
     def settle(self, slot: _Slot) -> None:
         """The awaited work of a slot has ended: it must be durable too before it is told."""
-        slot.durable = self.server.application.when_durable(self._became_durable)
+        slot.durable = self.server.when_durable(self._became_durable)
         if slot.durable:
             self._drain()
         else:
-            self._await_durable(slot)
+            self._note_undurable(slot)
 
     def _promise(self, raw: bytes) -> None:
         """Send an interim answer in its place among the replies."""

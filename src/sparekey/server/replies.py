@@ -7,9 +7,8 @@ from http import HTTPStatus
 from typing import Final
 
 from sparekey.server.heads import Fault
-from sparekey.wire.requests import Reply
+from sparekey.wire.requests import JSON, Reply
 
-JSON: Final = b"application/json;charset=UTF-8"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # Binance: "-1000 UNKNOWN: An unknown error occurred while processing the request."
@@ -47,7 +46,7 @@ def render(reply: Reply, date: bytes, closes: bool, without_body: bool) -> bytes
     body = reply.body
     length = len(body)
     start = _STARTS[reply.status]
-    if reply.content_type != JSON:
+    if reply.content_type is not JSON and reply.content_type != JSON:
         start = start.replace(JSON, reply.content_type)
     return b"".join(
         (

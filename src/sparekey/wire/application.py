@@ -33,6 +33,9 @@ _TIME_UNITS = {
     b"MICROSECOND": True,
     b"microsecond": True,
 }
+_FORM = b"application/x-www-form-urlencoded"
+#: What clients that take JSON send; anything else is looked at.
+_USUAL_ACCEPTS = frozenset((b"", b"*/*", b"application/json", b"application/json, text/plain, */*"))
 _NO_BODY_METHODS = frozenset(("GET", "HEAD"))
 
 _ROUTE_UNKNOWN = Refusal(Reason.ROUTE_UNKNOWN)
@@ -79,7 +82,9 @@ class Application:
 
     def handle(self, request: Request) -> Reply | Awaitable[Reply]:
         try:
-            return self._handle(request)
+            paths = self._routes.get(request.method)
+            route = paths.get(request.path) if paths is not None else None
+            return self._unrouted(request) if route is None else self._handle(request, route)
         except Exception:
             # The path alone: a query holds signatures.
             _log.exception("a call failed inside", method=request.method, path=request.path.decode("latin-1"))
@@ -101,25 +106,21 @@ class Application:
                 reply.status,
                 reply.code,
                 reply.reason,
-                max(self._clocks.wall_us() - request.received_us, 0),
+                max((reply.sent_us or self._clocks.wall_us()) - request.received_us, 0),
                 request.user_agent[:_LONGEST_USER_AGENT].decode("latin-1"),
             )
         )
 
     # --- one call ----------------------------------------------------------------------------------------------------
 
-    def _handle(self, request: Request) -> Reply:
-        paths = self._routes.get(request.method)
-        route = paths.get(request.path) if paths is not None else None
-        if route is None:
-            return self._unrouted(request)
-        clocks = self._clocks
-        now_us = request.received_us + clocks.skew_us
-        body = request.body
-        pairs = merge_pairs(request.query, body)
+    def _handle(self, request: Request, route: Route) -> Reply:
+        now_us = request.received_us + self._clocks.skew_us
+        query, body = request.query, request.body
+        pairs: dict[str, str] | Refusal | None = None
         weight = route.fixed_weight
         if weight < 0:
-            weight = route.weigh({} if pairs.__class__ is Refusal else pairs)  # type: ignore[arg-type]
+            pairs = merge_pairs(query, body)
+            weight = route.weigh({} if isinstance(pairs, Refusal) else pairs)
         weight += route.charged_on_failure
         gate = self._gate
         refusal = gate.enter(request.ip, weight, now_us, route.family, route.endpoint)
@@ -130,31 +131,37 @@ class Application:
             return self._refused(request, route, _TIME_UNIT_INVALID, weight, now_us)
         if body and not _is_form(request):
             return self._refused(request, route, _BODY_REFUSED, weight, now_us)
-        if request.accept and b"sbe" in request.accept and b"json" not in request.accept:
+        if request.accept not in _USUAL_ACCEPTS and b"sbe" in request.accept and b"json" not in request.accept:
             return self._refused(request, route, _ENCODING_NOT_ACCEPTED, weight, now_us)
-        if pairs.__class__ is Refusal:
-            return self._refused(request, route, pairs, weight, now_us)
-        values = route.reader.read(pairs)  # type: ignore[arg-type]
-        if values.__class__ is Refusal:
-            return self._refused(request, route, values, weight, now_us)
-        call = Call(route, values, now_us, microseconds)  # type: ignore[arg-type]
+        # What is signed and what it says: in one go where the call is as nearly all are.
+        read = route.reader.read_signed(query or body) if route.signed and not (query and body) else None
+        if read is not None:
+            payload, values = read
+        else:
+            if pairs is None:
+                pairs = merge_pairs(query, body)
+            if isinstance(pairs, Refusal):
+                return self._refused(request, route, pairs, weight, now_us)
+            thorough = route.reader.read(pairs)
+            if isinstance(thorough, Refusal):
+                return self._refused(request, route, thorough, weight, now_us)
+            values = thorough
+            payload = signed_payload(query, body) if route.signed else b""
+        call = Call(route, values, now_us, microseconds)
         if route.keyed:
-            refusal = self._admit(request, route, call)
+            refusal = self._admit(request, route, call, payload)
             if refusal is not None:
                 return self._refused(request, route, refusal, weight, now_us)
         outcome = route.handler(self._desk, call)
-        if outcome.__class__ is Refusal:
+        if isinstance(outcome, Refusal):
             return self._refused(request, route, outcome, weight, now_us, call)
         if route.charged_on_failure:
             gate.give_back(request.ip, route.charged_on_failure, now_us, route.family, route.endpoint)
             weight -= route.charged_on_failure
-        reply = Reply(200, outcome, self._usage(request, route, call) + call.headers)  # type: ignore[arg-type]
-        reply.weight = weight
-        if route.keyed:
-            reply.api_key = request.api_key.decode("latin-1")  # type: ignore[union-attr]
-        return reply
+        api_key = request.api_key.decode("ascii") if route.keyed and request.api_key is not None else ""
+        return Reply(200, outcome, self._usage(request, route, call) + call.headers, weight, api_key)
 
-    def _admit(self, request: Request, route: Route, call: Call) -> Refusal | None:
+    def _admit(self, request: Request, route: Route, call: Call, payload: bytes) -> Refusal | None:
         """Ask the gate who calls. None: `call` carries the admission."""
         clocks = self._clocks
         policy_us = request.received_us + clocks.policy_offset_us
@@ -167,12 +174,12 @@ class Application:
                 route.permission,
                 timestamp_us,
                 window_us,
-                signed_payload(request.query, request.body),
+                payload,
                 values["signature"],
                 call.now_us,
                 policy_us,
             )
-            if admission.__class__ is Refusal:
+            if isinstance(admission, Refusal):
                 return admission
             if route.late_checked:
                 late = late_check(timestamp_us, window_us, clocks.wire_us())
@@ -180,10 +187,10 @@ class Application:
                     return late
         else:
             admission = self._gate.identify(request.ip, request.api_key, route.permission, policy_us)
-            if admission.__class__ is Refusal:
+            if isinstance(admission, Refusal):
                 return admission
-        call.admission = admission  # type: ignore[assignment]
-        call.account_id = admission.account_id  # type: ignore[union-attr]
+        call.admission = admission
+        call.account_id = admission.account_id
         if route.limiter is Limiter.ENDPOINT_UID:
             return self._gate.charge_account(call.account_id, route.account_weight, call.now_us, route.endpoint)
         return None
@@ -256,8 +263,10 @@ def _is_form(request: Request) -> bool:
     """
     if request.method in _NO_BODY_METHODS or request.content_encoding not in (b"", b"identity"):
         return False
+    if request.content_type == _FORM:
+        return True
     kind = request.content_type.partition(b";")[0].strip().lower()
-    return kind in (b"", b"application/x-www-form-urlencoded")
+    return kind in (b"", _FORM)
 
 
 def _shown_key(api_key: bytes, *, known: bool) -> str:

@@ -3,65 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+import msgspec
+
+JSON: Final = b"application/json;charset=UTF-8"
 
 
-class Request:
+class Request(msgspec.Struct, gc=False, eq=False):
     """One HTTP request, bytes as they were sent. `path` and `query` are not decoded; header values are stripped.
 
     `ip` is the client's address as text, already resolved through trusted proxies; `received_us` is wall time.
     """
 
-    __slots__ = (
-        "accept",
-        "api_key",
-        "body",
-        "content_encoding",
-        "content_type",
-        "host",
-        "ip",
-        "method",
-        "path",
-        "query",
-        "received_us",
-        "time_unit",
-        "user_agent",
-    )
-
-    def __init__(self) -> None:
-        self.method = ""
-        self.path = b""
-        self.query = b""
-        self.body = b""
-        self.ip = ""
-        self.received_us = 0
-        self.api_key: bytes | None = None  # X-MBX-APIKEY
-        self.content_type = b""
-        self.content_encoding = b""
-        self.time_unit = b""  # X-MBX-TIME-UNIT
-        self.accept = b""
-        self.user_agent = b""
-        self.host = b""
+    method: str = ""
+    path: bytes = b""
+    query: bytes = b""
+    body: bytes = b""
+    ip: str = ""
+    received_us: int = 0
+    api_key: bytes | None = None  # X-MBX-APIKEY
+    content_type: bytes = b""
+    content_encoding: bytes = b""
+    time_unit: bytes = b""  # X-MBX-TIME-UNIT
+    accept: bytes = b""
+    user_agent: bytes = b""
+    host: bytes = b""
 
 
-class Reply:
+class Reply(msgspec.Struct, gc=False, eq=False):
     """One HTTP reply. `headers` are rendered lines, each ending in CRLF; Content-Type, Content-Length, Date and
     Connection are the server's.
 
-    The remaining fields are for the call log: what was charged, who called, and the exact reason of a refusal.
+    The remaining fields are for the call log: what was charged, who called, the exact reason of a refusal, and when
+    the reply was handed to the transport (wall time; the server's to set).
     """
 
-    __slots__ = ("api_key", "body", "code", "content_type", "headers", "reason", "status", "weight")
-
-    def __init__(self, status: int, body: bytes, headers: bytes = b"") -> None:
-        self.status = status
-        self.body = body
-        self.headers = headers
-        self.content_type = b"application/json;charset=UTF-8"
-        self.weight = 0
-        self.api_key = ""
-        self.code = 0
-        self.reason = ""
+    status: int
+    body: bytes
+    headers: bytes = b""
+    weight: int = 0
+    api_key: str = ""
+    code: int = 0
+    reason: str = ""
+    content_type: bytes = JSON
+    sent_us: int = 0
 
 
 class Application(Protocol):
