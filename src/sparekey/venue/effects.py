@@ -60,4 +60,49 @@ class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):
     maker_fee: int = 0
 
 
-Effect = ClosedOrder | Print
+class OrderReported(msgspec.Struct, array_like=True, gc=False):
+    """What happened to an order of a watched account, and the order as it stood right after (its `status` apart).
+
+    `execution` is NEW, TRADE, CANCELED, EXPIRED or TRADE_PREVENTION; `status` is the order's, which becomes final in
+    place when a trade turns out to have been the last. `order.client_order_id` is the one from before a cancel.
+    `prevented_amount` would have traded, had self-trade prevention let it; `prevented` is what this order lost.
+    """
+
+    order: ClosedOrder
+    time_us: int
+    execution: str
+    status: str
+    cancel_client_order_id: str = ""
+    trade_id: int = -1
+    price: int = 0
+    quantity: int = 0
+    quote_quantity: int = 0
+    fee: int = 0
+    fee_asset: str = ""
+    is_maker: bool = False
+    prevented: int = 0
+    prevented_price: int = 0
+    prevented_amount: int = 0
+    prevented_quote: int = 0
+    counter_order_id: int = 0
+
+
+class BalanceAdjusted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A watched account's balance changed by other than trading: `amount` came in, or went out if negative."""
+
+    account_id: int
+    asset: str
+    amount: int
+    time_us: int
+
+
+class BalancesReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A watched account's balances after a command that may have changed them: (asset, free, locked)."""
+
+    account_id: int
+    time_us: int
+    updated_us: int
+    balances: tuple[tuple[str, int, int], ...]
+
+
+Effect = ClosedOrder | Print | OrderReported | BalanceAdjusted | BalancesReported

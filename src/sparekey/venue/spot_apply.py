@@ -26,6 +26,7 @@ from sparekey.venue.events import (
     SymbolListed,
 )
 from sparekey.venue.orders import Order
+from sparekey.venue.reports import report_adjusted, report_closed, report_fill, report_new, report_prevented
 from sparekey.venue.spot_state import SpotState, SymbolMarket
 
 #: What the first fill of an order gives back of its account's order counts where a profile gives back: more to makers
@@ -95,6 +96,8 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
     own[event.client_order_id] = order
     state.ledger.updated_us[account_id] = time_us
     state.count_order(account_id, time_us)
+    if state.watched and account_id in state.watched:
+        report_new(order, time_us, effects)
 
 
 def _order_rested(state: SpotState, event: OrderRested, time_us: int, effects: list[Effect]) -> None:
@@ -140,6 +143,8 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
             event.maker_fee,
         )
     )
+    if state.watched:
+        report_fill(state, market, event, time_us, effects)
 
 
 def _settle(
@@ -198,6 +203,8 @@ def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effe
                 (order.quote if order.is_buy else order.base).post(order.hold - hold, hold - order.hold)
                 order.hold = hold
     market.update_id += 1
+    if state.watched:
+        report_prevented(state, market, event, time_us, effects)
 
 
 def _order_closed(state: SpotState, event: OrderClosed, time_us: int, effects: list[Effect]) -> None:
@@ -218,6 +225,8 @@ def _order_closed(state: SpotState, event: OrderClosed, time_us: int, effects: l
     order.updated_us = time_us
     order.status = event.status
     order.expiry_reason = event.expiry_reason
+    if state.watched and order.account_id in state.watched:
+        report_closed(order, event, time_us, effects)
     if event.cancel_client_order_id:
         order.client_order_id = event.cancel_client_order_id
     effects.append(order.closed(event.status))
@@ -282,6 +291,8 @@ def _funded(state: SpotState, event: Funded, time_us: int, effects: list[Effect]
     balance.post(event.amount)
     balance.books.issuance.post(-event.amount)
     state.ledger.updated_us[event.account_id] = time_us
+    if state.watched and event.account_id in state.watched:
+        report_adjusted(event.account_id, event.asset, event.amount, time_us, effects)
 
 
 def _fence_raised(state: SpotState, event: FenceRaised, time_us: int, effects: list[Effect]) -> None:

@@ -22,6 +22,7 @@ from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, Quo
 from sparekey.venue.liquidity import Participants, Taker
 from sparekey.venue.matching import offers
 from sparekey.venue.orders import Order
+from sparekey.venue.reports import report_balances
 from sparekey.venue.spot_apply import apply
 from sparekey.venue.spot_decide import decide
 from sparekey.venue.spot_state import SpotState, SymbolMarket
@@ -62,6 +63,8 @@ class SpotShard:
 
     def drain(self) -> Sequence[Effect]:
         effects, self._effects = self._effects, []
+        if effects and self.state.watched:
+            report_balances(self.state, effects)
         return effects
 
     def check(self) -> str:

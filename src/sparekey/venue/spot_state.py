@@ -126,6 +126,7 @@ class SpotState:
         "order_limits",
         "participants",
         "time_us",
+        "watched",
     )
 
     def __init__(self, participants: Participants) -> None:
@@ -140,6 +141,8 @@ class SpotState:
         self.fences: dict[int, int] = {}
         self.market_open = False
         self.time_us = 0
+        #: accounts that somebody listens to: reports are made for these. No state: never written down, decides nothing
+        self.watched: set[int] = set()
 
     # --- what replies read (wire.ports.SpotView) -----------------------------------------------------------------
 
