@@ -12,12 +12,11 @@ import math
 import re
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x448, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_der_private_key,
     load_der_public_key,
 )
 from nacl.bindings import crypto_core_ed25519_is_valid_point
@@ -34,7 +33,7 @@ RSA_EXPONENT_MIN = 65_537
 _TEXT_MAX = 8_192
 _DER_MAX = 1_024
 
-_DER_SEQUENCE = 0x30
+_DER_INTEGER, _DER_OCTETS, _DER_SEQUENCE = 0x02, 0x04, 0x30
 _ED25519_PRIME = 2**255 - 19
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,64})-----(.*)-----END \1-----", re.DOTALL)
@@ -108,13 +107,13 @@ def _no_block(text: str) -> Refusal:
 
 
 def _judge(der: bytes) -> PublicKey | Refusal:
-    if len(der) > _DER_MAX:
-        return _invalid(f"it is larger than an RSA key of {RSA_BITS_MAX} bits")
     if _is_private(der):  # the contents decide, not the label
         return Refusal(Reason.PRIVATE_KEY_PASTED)
+    if len(der) > _DER_MAX:
+        return _invalid(f"it is larger than an RSA key of {RSA_BITS_MAX} bits")
     try:
         key = load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, InternalError):
         return _invalid("the block is damaged, or holds no public key that is known here")
     if isinstance(key, rsa.RSAPublicKey):
         sentence = _rsa_form_fault(der) or _rsa_fault(key)
@@ -135,9 +134,10 @@ def _rsa_form_fault(der: bytes) -> str:
     """The library also takes other forms than SPKI for rsaEncryption, whatever the block is named."""
     if _RSA_PSS in der[:32]:
         return "it is an RSA-PSS key; signatures here are PKCS#1 v1.5, so make a plain RSA key"
+    outer = _element(der, 0)
+    first = _element(der, outer.start) if outer is not None else None
     # SPKI is a sequence of a sequence and a bit string; PKCS#1 a sequence of two integers.
-    contents = 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
-    return _LABELS["RSA PUBLIC KEY"] if der[contents] != _DER_SEQUENCE else ""
+    return _LABELS["RSA PUBLIC KEY"] if first is None or first.tag == _DER_INTEGER else ""
 
 
 def _rsa_fault(key: rsa.RSAPublicKey) -> str:
@@ -165,14 +165,38 @@ def _ed25519_fault(raw: bytes) -> str:
 
 
 def _is_private(der: bytes) -> bool:
-    try:
-        # Unchecked, because all that counts is what it is: proving a large RSA key sound takes seconds.
-        load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
-    except TypeError:  # it wants a passphrase
-        return True
-    except (ValueError, UnsupportedAlgorithm):
+    """By its shape alone: to load somebody's private key can take seconds, or fail in ways of its own.
+
+    PKCS#8, PKCS#1 and SEC 1 begin with a small version number, encrypted PKCS#8 with an algorithm and an octet string;
+    SPKI with an algorithm and a bit string, a PKCS#1 public key with a large number.
+    """
+    outer = _element(der, 0)
+    first = _element(der, outer.start) if outer is not None and outer.tag == _DER_SEQUENCE else None
+    second = _element(der, first.end) if first is not None else None
+    if first is None or second is None:
         return False
-    return True
+    if first.tag == _DER_INTEGER:
+        return first.end - first.start == 1
+    return first.tag == _DER_SEQUENCE and second.tag == _DER_OCTETS
+
+
+class _Element(msgspec.Struct, frozen=True):
+    """One value in DER: its tag, and where its contents start and end."""
+
+    tag: int
+    start: int
+    end: int
+
+
+def _element(der: bytes, at: int) -> _Element | None:
+    if at + 2 > len(der):
+        return None
+    tag, size, start = der[at], der[at + 1], at + 2
+    if size & 0x80:
+        length_bytes = size & 0x7F
+        start += length_bytes
+        size = int.from_bytes(der[at + 2 : start], "big") if length_bytes <= 4 else len(der)
+    return _Element(tag, start, start + size) if start <= len(der) else None
 
 
 def _decode_base64(text: str) -> bytes | None:
