@@ -13,7 +13,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 
-from sparekey.access.commands import AdvanceClock, CreateAccount, CreateKey, DeleteKey, SetSkew
+from sparekey.access.commands import AdvanceClock, CreateAccount, CreateKey, DeleteKey, EnrolTotp, SetSkew
 from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, secret_from
 from sparekey.access.events import KeyCreated
 from sparekey.access.state import KEY_TYPES, AccessState, Account, Key
@@ -27,9 +27,13 @@ from sparekey.terms.permissions import PERMISSION_NAMES, Permission, names_of
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.commands import Fund
+from sparekey.venue.spot_decide import LARGEST_FUNDING
 from sparekey.venue.spot_state import SpotState
 
 ACCESS, SPOT = "access", "spot"
+
+#: Keys of one account (Binance: "You can create up to 30 API Keys per account").
+KEY_LIMIT = 30
 
 #: RFC 4226 recommends 160 bits.
 _TOTP_SEED_BYTES = 20
@@ -114,6 +118,26 @@ class Management:
             "kyc": kyc,
         }
 
+    async def renew_credentials(self, email: str) -> dict[str, Any]:
+        """A new password and authenticator in place of lost ones; answers both this once."""
+        self._need_sandbox()
+        account = self._account(email)
+        password = secrets.token_urlsafe(18)
+        password_hash = await asyncio.to_thread(self._hasher.hash, password)
+        subject = _subject(account.account_id)
+        totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
+        # Sealed under the same ids as before, which replaces the old ones.
+        self._vault.seal(subject, "password", "argon2id", password_hash.encode())
+        vault_id = self._vault.seal(subject, "totp", "seed", totp_secret.encode())
+        self._submit(ACCESS, EnrolTotp(account.account_id, vault_id))
+        await self._durable()
+        return {"password": password, "totpSecret": totp_secret}
+
+    def account_id_of(self, email: str) -> int | None:
+        """None: no account has this address."""
+        account = self._access.account_by_email(self._vault.digest(_normalised(email)))
+        return None if account is None else account.account_id
+
     def show_account(self, email: str) -> dict[str, Any]:
         account = self._account(email)
         return {
@@ -129,7 +153,7 @@ class Management:
         """Credit an account from issuance; answers its free balances of the assets funded."""
         self._need_sandbox()
         account = self._account(email)
-        amounts = self._amounts(fund)
+        amounts = self._amounts(fund, account.account_id)
         for asset, amount in amounts.items():
             self._submit(SPOT, Fund(account.account_id, asset, amount))
         await self._durable()
@@ -179,6 +203,7 @@ class Management:
                     vault_id=vault_id,
                     public_key=public_key,
                     loopback_allowed=self._sandbox,
+                    key_limit=KEY_LIMIT,
                 ),
             )
         except ManagementRefused:
@@ -282,8 +307,9 @@ class Management:
             raise ManagementRefused(Refusal(Reason.KEY_UNKNOWN))
         return key
 
-    def _amounts(self, texts: Mapping[str, str]) -> dict[str, int]:
+    def _amounts(self, texts: Mapping[str, str], account_id: int = 0) -> dict[str, int]:
         """All amounts are checked before any is credited, so that a bad one leaves nothing half done."""
+        held = self._spot.balances(account_id) if account_id else {}
         amounts: dict[str, int] = {}
         for asset, text in texts.items():
             if asset not in self._spot.assets:
@@ -292,7 +318,9 @@ class Management:
                 amounts[asset] = parse_money(text)
             except MoneyError:
                 raise ManagementRefused(Refusal(Reason.AMOUNT_INVALID, (text[:40],))) from None
-            if amounts[asset] <= 0:
+            balance = held.get(asset)
+            total = amounts[asset] + (0 if balance is None else balance.free + balance.locked)
+            if amounts[asset] <= 0 or total > LARGEST_FUNDING:
                 raise ManagementRefused(Refusal(Reason.AMOUNT_INVALID, (text[:40],)))
         return amounts
 

@@ -66,3 +66,10 @@ class ListenKeys:
         del self._by_text[text]
         self._by_owner = {owner: key for owner, key in self._by_owner.items() if key is not held}
         return True
+
+    def revoke(self, key_id: int) -> None:
+        """What an API key opened ends with it."""
+        for owner, held in list(self._by_owner.items()):
+            if held.key_id == key_id:
+                del self._by_owner[owner]
+                del self._by_text[held.text]
