@@ -1,4 +1,4 @@
-"""How a market opens: prices for all symbols out of the catalogue's anchors and recordings, and the past behind them."""
+"""How a market opens: prices out of the catalogue's anchors and of recordings, and the past behind each symbol."""
 
 from __future__ import annotations
 
