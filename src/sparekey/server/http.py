@@ -139,12 +139,14 @@ class HttpServer:
         self.owns = application.owns
         self.handle = application.handle
         self.when_durable = application.when_durable
+        self.sent = application.sent
         self.foreign = foreign
         self.upgrades = upgrades
         self.pages = pages if pages is not None else {}
         self.trusted_proxies = trusted_proxies if trusted_proxies is not None else TrustedProxies()
         self.limits = limits if limits is not None else Limits()
         self.tally = tally if tally is not None else Tally()
+        self.count = self.tally.count
         self.wall_us = wall_us
         self.known_heads = KnownHeads()
         self.connections: set[Timed] = set()
@@ -158,6 +160,14 @@ class HttpServer:
         self.idle_until = 0  # when a connection is idle for too long that begins to be so now
         self.date = b""
         self.sweep()
+
+    def page_of(self, path: bytes) -> Page | None:
+        """Who answers on a path that the application does not own; None: it does nevertheless, because there is no
+        other, or because the path is a stream's and a plain request for it is a mistake."""
+        page = self.pages.get(path)
+        if page is None and self.foreign is not None and not (self.upgrades is not None and self.upgrades.owns(path)):
+            return _FOREIGN
+        return page
 
     def connection(self) -> Connection:
         return Connection(self)
@@ -183,10 +193,10 @@ class HttpServer:
         """The reply was handed to the transport: log and count the call."""
         reply.sent_us = now_us
         try:
-            self.application.sent(request, reply)
+            self.sent(request, reply)
         except Exception:
             _log.exception("a call was not logged")
-        self.tally.count(request.path, reply.status, reply.weight, reply.reason, now_us - request.received_us)
+        self.count(request.path, reply.status, reply.weight, reply.reason, now_us - request.received_us)
 
     def left(self, connection: Timed) -> None:
         self.connections.discard(connection)
@@ -424,8 +434,6 @@ class Connection(asyncio.Protocol):
         """
         server = self.server
         application = server.application
-        pages = server.pages
-        foreign = None if server.foreign is None else _FOREIGN
         known = server.known_heads.young
         limits = server.limits
         out: list[bytes] = []
@@ -450,7 +458,7 @@ class Connection(asyncio.Protocol):
             ):
                 host = head.host
                 path, _, query = target.partition(b"?")
-                page = None if application.owns(path) else pages.get(path, foreign)
+                page = None if application.owns(path) else server.page_of(path)
             else:
                 if data.find(END) < 0:
                     self._flush(out, done)
@@ -459,7 +467,7 @@ class Connection(asyncio.Protocol):
                 try:
                     method, target, is_http_1_1, host = read_request_line(line, limits.request_line_bytes)
                     path, _, query = target.partition(b"?")
-                    page = None if application.owns(path) else pages.get(path, foreign)
+                    page = None if application.owns(path) else server.page_of(path)
                     if page is _FOREIGN:
                         head = _UNREAD  # whoever takes the connection reads it
                     else:

@@ -2,6 +2,8 @@
 
 A key lives 60 minutes; each keep-alive starts the hour anew, and asking again while it lives returns the same one
 (Binance spot, "User data streams", as documented until 2025). They are not journaled: a restart ends streams anyway.
+
+Each API key has a listenKey of its own, so that what becomes of one API key touches its own streams and no others.
 """
 
 from __future__ import annotations
@@ -15,27 +17,31 @@ _ENTROPY_BYTES = 48  # 64 characters of URL-safe base64
 
 
 class ListenKey:
-    """`key_id` is the API key that opened it: what becomes of that one becomes of the stream."""
+    """`key_id` is the API key that opened it: what becomes of that one becomes of the stream.
 
-    __slots__ = ("account_id", "expires_us", "key_id", "text")
+    `closed`: its owner closed it, before its time.
+    """
+
+    __slots__ = ("account_id", "closed", "expires_us", "key_id", "text")
 
     def __init__(self, text: str, account_id: int, key_id: int, expires_us: int) -> None:
         self.text = text
         self.account_id = account_id
         self.key_id = key_id
         self.expires_us = expires_us
+        self.closed = False
 
 
 class ListenKeys:
-    """One live key per account and product (`spot`, `margin`, `um`, `cm`). Times are policy time."""
+    """One live key per API key and product (`spot`, `margin`, `um`, `cm`). Times are policy time."""
 
     def __init__(self) -> None:
         self._by_text: dict[str, ListenKey] = {}
         self._by_owner: dict[tuple[str, int], ListenKey] = {}
 
     def open(self, product: str, account_id: int, key_id: int, now_us: int) -> str:
-        """The account's live key with a fresh hour, or a new one."""
-        owner = (product, account_id)
+        """The API key's live listenKey with a fresh hour, or a new one."""
+        owner = (product, key_id)
         held = self._by_owner.get(owner)
         if held is None or held.expires_us <= now_us:
             if held is not None:
@@ -63,6 +69,7 @@ class ListenKeys:
         held = self.find(text, now_us)
         if held is None or held.account_id != account_id:
             return False
+        held.closed = True
         del self._by_text[text]
         self._by_owner = {owner: key for owner, key in self._by_owner.items() if key is not held}
         return True

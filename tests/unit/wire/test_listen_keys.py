@@ -1,4 +1,4 @@
-"""Listen keys: an hour each, one per account, of no use to another account."""
+"""Listen keys: an hour each, one per API key, of no use to another account."""
 
 from __future__ import annotations
 
@@ -45,3 +45,15 @@ def test_a_closed_key_is_unknown_and_the_next_one_is_new() -> None:
     assert keys.find(text, 1) is None
     assert not keys.close(text, MINE, 1)
     assert keys.open("spot", MINE, 1, 1) != text
+
+
+def test_two_api_keys_of_an_account_have_a_key_each_and_either_may_keep_or_close_it() -> None:
+    keys = ListenKeys()
+    first, second = keys.open("spot", MINE, 1, 0), keys.open("spot", MINE, 2, 0)
+    assert first != second
+    assert keys.keep_alive(first, MINE, 1)
+    held = keys.find(second, 1)
+    assert held is not None and held.key_id == 2
+    assert keys.close(second, MINE, 1)
+    assert held.closed
+    assert keys.find(first, 1) is not None

@@ -1,0 +1,290 @@
+"""The user data stream: what an account learns of its orders and balances, as Binance spells it, in order.
+
+Events are made from a record's effects once it is durable. A listener hears of every record after the position at
+which it began to listen, each exactly once: what it then asks over REST and what it hears fit together without a gap.
+Fields and their order: Binance spot, "User data streams".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import UNSET, UnsetType, field
+
+from sparekey.sequencer.ports import Published
+from sparekey.terms.money import format_money
+from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
+from sparekey.wire.spot_shapes import NO_LIST
+
+_encode = msgspec.json.Encoder().encode
+
+_ZERO = format_money(0)
+#: Execution ids grow from report to report, and not by one: so many fit behind each record's position.
+_EXECUTIONS_A_RECORD = 1 << 16
+#: Binance prints this for an account that belongs to no group of accounts.
+_NO_TRADE_GROUP = -1
+
+
+class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
+    """`executionReport`. Fields that only some reports have are left out where they do not apply."""
+
+    event: str = field(default="executionReport", name="e")
+    event_time: int = field(name="E")
+    symbol: str = field(name="s")
+    client_order_id: str = field(name="c")
+    side: str = field(name="S")
+    type: str = field(name="o")
+    time_in_force: str = field(name="f")
+    quantity: str = field(name="q")
+    price: str = field(name="p")
+    stop_price: str = field(name="P")
+    trailing_delta: int | UnsetType = field(default=UNSET, name="d")
+    iceberg_quantity: str = field(name="F")
+    order_list_id: int = field(default=NO_LIST, name="g")
+    original_client_order_id: str = field(name="C")
+    execution_type: str = field(name="x")
+    status: str = field(name="X")
+    reject_reason: str = field(default="NONE", name="r")
+    order_id: int = field(name="i")
+    last_quantity: str = field(name="l")
+    executed: str = field(name="z")
+    last_price: str = field(name="L")
+    commission: str = field(name="n")
+    commission_asset: str | None = field(name="N")
+    transaction_time: int = field(name="T")
+    trade_id: int = field(name="t")
+    prevented_match_id: int | UnsetType = field(default=UNSET, name="v")
+    execution_id: int = field(name="I")
+    on_the_book: bool = field(name="w")
+    is_maker: bool = field(name="m")
+    ignored: bool = field(name="M")
+    created: int = field(name="O")
+    executed_quote: str = field(name="Z")
+    last_quote: str = field(name="Y")
+    quote_quantity: str = field(name="Q")
+    strategy_id: int | UnsetType = field(default=UNSET, name="j")
+    strategy_type: int | UnsetType = field(default=UNSET, name="J")
+    working_time: int | UnsetType = field(default=UNSET, name="W")
+    prevention_mode: str = field(name="V")
+    prevented: str | UnsetType = field(default=UNSET, name="A")
+    last_prevented: str | UnsetType = field(default=UNSET, name="B")
+    trade_group_id: int | UnsetType = field(default=UNSET, name="u")
+    counter_order_id: int | UnsetType = field(default=UNSET, name="U")
+    counter_symbol: str | UnsetType = field(default=UNSET, name="Cs")
+    prevented_quantity: str | UnsetType = field(default=UNSET, name="pl")
+    prevented_price: str | UnsetType = field(default=UNSET, name="pL")
+    prevented_quote: str | UnsetType = field(default=UNSET, name="pY")
+    expiry_reason: str | UnsetType = field(default=UNSET, name="eR")
+
+
+class ReportedBalance(msgspec.Struct, gc=False):
+    asset: str = field(name="a")
+    free: str = field(name="f")
+    locked: str = field(name="l")
+
+
+class AccountPosition(msgspec.Struct, kw_only=True, gc=False):
+    """`outboundAccountPosition`"""
+
+    event: str = field(default="outboundAccountPosition", name="e")
+    event_time: int = field(name="E")
+    updated: int = field(name="u")
+    balances: list[ReportedBalance] = field(name="B")
+
+
+class BalanceUpdate(msgspec.Struct, kw_only=True, gc=False):
+    """`balanceUpdate`"""
+
+    event: str = field(default="balanceUpdate", name="e")
+    event_time: int = field(name="E")
+    asset: str = field(name="a")
+    delta: str = field(name="d")
+    clear_time: int = field(name="T")
+
+
+def _time(time_us: int, microseconds: bool) -> int:
+    return time_us if microseconds else time_us // 1_000
+
+
+class UserEvent:
+    """One event, encoded at most once for each time unit, however many listen."""
+
+    __slots__ = ("_encoded", "_spell")
+
+    def __init__(self, spell: Callable[[bool], Any]) -> None:
+        self._spell = spell
+        self._encoded: list[bytes | None] = [None, None]
+
+    def payload(self, microseconds: bool) -> bytes:
+        encoded = self._encoded[microseconds]
+        if encoded is None:
+            encoded = self._encoded[microseconds] = _encode(self._spell(microseconds))
+        return encoded
+
+
+def execution_report(
+    report: OrderReported, execution_id: int, quantity: int, microseconds: bool = False
+) -> ExecutionReport:
+    """`quantity` is the order's, which a MARKET order by quote quantity has only once it was fitted."""
+    order = report.order
+    execution = report.execution
+    traded = execution == "TRADE"
+    stopped = execution == "TRADE_PREVENTION"
+    cancelled = execution == "CANCELED"
+    status = report.status
+    rests = order.type != "MARKET" and order.time_in_force not in ("IOC", "FOK")
+    time = _time(report.time_us, microseconds)
+    return ExecutionReport(
+        event_time=time,
+        symbol=order.symbol,
+        client_order_id=report.cancel_client_order_id or order.client_order_id,
+        side=order.side,
+        type=order.type,
+        time_in_force=order.time_in_force or "GTC",
+        quantity=format_money(quantity),
+        price=_ZERO if order.type == "MARKET" else format_money(order.price),
+        stop_price=format_money(order.stop_price),
+        trailing_delta=order.trailing_delta or UNSET,
+        iceberg_quantity=format_money(order.iceberg_quantity),
+        original_client_order_id=order.client_order_id if cancelled else "",
+        execution_type=execution,
+        status=status,
+        order_id=order.order_id,
+        last_quantity=format_money(report.quantity),
+        executed=format_money(order.executed),
+        last_price=format_money(report.price),
+        commission=format_money(report.fee) if traded else "0",
+        commission_asset=report.fee_asset if traded else None,
+        transaction_time=time,
+        trade_id=report.trade_id,
+        prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
+        execution_id=execution_id,
+        # Every accepted order begins with w true, also one that takes and never rests (Binance's worked example).
+        on_the_book=execution == "NEW" or (rests and status in ("NEW", "PARTIALLY_FILLED")),
+        is_maker=report.is_maker,
+        ignored=traded,
+        created=_time(order.created_us, microseconds),
+        executed_quote=format_money(order.executed_quote),
+        last_quote=format_money(report.quote_quantity),
+        quote_quantity=format_money(order.quote_quantity),
+        strategy_id=UNSET if order.strategy_id is None else order.strategy_id,
+        strategy_type=UNSET if order.strategy_type is None else order.strategy_type,
+        working_time=UNSET if order.working_us < 0 else _time(order.working_us, microseconds),
+        prevention_mode=order.prevention_mode,
+        prevented=format_money(order.prevented_quantity) if order.prevented_quantity else UNSET,
+        last_prevented=format_money(report.prevented) if stopped else UNSET,
+        trade_group_id=_NO_TRADE_GROUP if stopped else UNSET,
+        counter_order_id=report.counter_order_id if stopped else UNSET,
+        counter_symbol=order.symbol if stopped else UNSET,
+        prevented_quantity=format_money(report.prevented_amount) if stopped else UNSET,
+        prevented_price=format_money(report.prevented_price) if stopped else UNSET,
+        prevented_quote=format_money(report.prevented_quote) if stopped else UNSET,
+        expiry_reason=order.expiry_reason or UNSET,
+    )
+
+
+def account_position(report: BalancesReported, microseconds: bool = False) -> AccountPosition:
+    return AccountPosition(
+        event_time=_time(report.time_us, microseconds),
+        updated=_time(report.updated_us, microseconds),
+        balances=[
+            ReportedBalance(asset, format_money(free), format_money(locked)) for asset, free, locked in report.balances
+        ],
+    )
+
+
+def balance_update(report: BalanceAdjusted, microseconds: bool = False) -> BalanceUpdate:
+    time = _time(report.time_us, microseconds)
+    return BalanceUpdate(event_time=time, asset=report.asset, delta=format_money(report.amount), clear_time=time)
+
+
+def listen_key_expired(text: str, now_us: int, microseconds: bool) -> bytes:
+    return _encode({"e": "listenKeyExpired", "E": _time(now_us, microseconds), "listenKey": text})
+
+
+def server_shutdown(now_us: int, microseconds: bool) -> bytes:
+    return _encode({"e": "serverShutdown", "E": _time(now_us, microseconds)})
+
+
+def combined(stream: str, payload: bytes) -> bytes:
+    """As a combined stream wraps a payload. `stream` needs no escaping, because only plain names are served."""
+    return b'{"stream":"%s","data":%s}' % (stream.encode(), payload)
+
+
+def user_events(published: Published) -> Iterator[tuple[int, UserEvent]]:
+    """(account, event) of a record, in order. Execution ids depend on the record alone, not on who listens."""
+    reports = [effect for effect in published.effects if effect.__class__ is OrderReported]
+    fitted = {
+        (report.order.symbol, report.order.order_id): report.order.executed
+        for report in reports
+        if not report.order.quantity
+    }
+    counts: dict[int, int] = {}
+    first_id = published.position * _EXECUTIONS_A_RECORD
+    for effect in published.effects:
+        kind = effect.__class__
+        if kind is OrderReported:
+            order = effect.order
+            count = counts.get(order.account_id, 0)
+            counts[order.account_id] = count + 1
+            quantity = order.quantity or fitted[order.symbol, order.order_id]
+            yield (
+                order.account_id,
+                UserEvent(
+                    lambda us, one=effect, number=first_id + count, size=quantity: execution_report(  # type: ignore[misc]
+                        one, number, size, us
+                    )
+                ),
+            )
+        elif kind is BalancesReported:
+            yield effect.account_id, UserEvent(lambda us, one=effect: account_position(one, us))  # type: ignore[misc]
+        elif kind is BalanceAdjusted:
+            yield effect.account_id, UserEvent(lambda us, one=effect: balance_update(one, us))  # type: ignore[misc]
+
+
+class Listener(Protocol):
+    """One stream of one account."""
+
+    def tell(self, event: UserEvent) -> None:
+        """Remember it for `UserDataFeed.receive`'s caller to send. Must not begin or end any listening."""
+        ...
+
+
+class UserDataFeed:
+    """Tells listeners what happens to their accounts. `watched` is the spot state's; `position` the sequencer's."""
+
+    def __init__(self, watched: set[int], position: Callable[[], int]) -> None:
+        self._watched = watched
+        self._position = position
+        #: account → listener → position up to which it needs to hear nothing
+        self._listeners: dict[int, dict[Listener, int]] = {}
+
+    @property
+    def listeners(self) -> int:
+        return sum(map(len, self._listeners.values()))
+
+    def listen(self, account_id: int, listener: Listener) -> None:
+        """From the next record on."""
+        self._watched.add(account_id)
+        self._listeners.setdefault(account_id, {})[listener] = self._position()
+
+    def leave(self, account_id: int, listener: Listener) -> None:
+        """At once; a listener that has left already may leave again."""
+        listeners = self._listeners.get(account_id)
+        if listeners is None:
+            return
+        listeners.pop(listener, None)
+        if not listeners:
+            del self._listeners[account_id]
+            self._watched.discard(account_id)
+
+    def tell(self, published: Published) -> None:
+        """A record of the spot shard has become durable."""
+        if not self._listeners:
+            return
+        for account_id, event in user_events(published):
+            for listener, since in self._listeners.get(account_id, {}).items():
+                if published.position > since:
+                    listener.tell(event)
