@@ -34,13 +34,15 @@ _both = int.__and__
 class Gate:
     """`open_secret` opens the sealed secret of an HMAC key, or returns None where the vault cannot."""
 
-    __slots__ = ("_keys", "_ledger", "_state", "_verifiers")
+    __slots__ = ("_keys", "_ledger", "_state", "_verifiers", "used_weight")
 
     def __init__(self, state: AccessState, ledger: IpLedger, open_secret: Callable[[Key], bytes | None]) -> None:
         self._state = state
         self._keys = state.keys_by_api_key
         self._ledger = ledger
         self._verifiers = Verifiers(open_secret)
+        #: Weight used by the address in the window of its last request, for the headers of the reply.
+        self.used_weight = ledger.used_weight
 
     # --- before the parameters are parsed ----------------------------------------------------------------------------
 
@@ -57,10 +59,6 @@ class Gate:
             if banned is not None:
                 return banned
         return ledger.charge(ip, weight, now_us, policy_us, family, endpoint)
-
-    def used_weight(self, ip: str, family: str = "spot", endpoint: str = "") -> int:
-        """Weight used by the address in the window of its last request, for the headers of the reply."""
-        return self._ledger.used_weight(ip, family, endpoint)
 
     def retry_after_s(self, ip: str, now_us: int, family: str = "spot", endpoint: str = "") -> int:
         """Whole seconds for `Retry-After`: until the ban or the window ends."""

@@ -51,6 +51,27 @@ _UNROUTED_WEIGHT = 1
 _SHOWN_OF_UNKNOWN_KEY = 8
 _LONGEST_USER_AGENT = 200
 
+
+class _Texts(dict[bytes, str]):
+    """Bytes as text, one text for the same bytes: what the call log keeps of each call is nearly always the same."""
+
+    MOST = 8_192
+    LONGEST = 256
+
+    def __missing__(self, raw: bytes) -> str:
+        text = raw.decode("latin-1")
+        if len(raw) <= self.LONGEST:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[raw] = text
+        return text
+
+
+_texts = _Texts()
+
+# A named tuple's own constructor is a Python function around this one.
+_new = tuple.__new__
+
 Page = Callable[[Request], Reply]
 
 
@@ -95,19 +116,24 @@ class Application:
 
     def sent(self, request: Request, reply: Reply) -> None:
         """Write the call's log entry. No query string, so no signature."""
+        received_us = request.received_us
+        latency_us = (reply.sent_us or self._clocks.wall_us()) - received_us
         self._log_call(
-            CallEntry(
-                request.received_us,
-                reply.api_key,
-                request.ip,
-                request.method,
-                request.path.decode("latin-1"),
-                reply.weight,
-                reply.status,
-                reply.code,
-                reply.reason,
-                max((reply.sent_us or self._clocks.wall_us()) - request.received_us, 0),
-                request.user_agent[:_LONGEST_USER_AGENT].decode("latin-1"),
+            _new(
+                CallEntry,
+                (
+                    received_us,
+                    reply.api_key,
+                    request.ip,
+                    request.method,
+                    _texts[request.path],
+                    reply.weight,
+                    reply.status,
+                    reply.code,
+                    reply.reason,
+                    latency_us if latency_us > 0 else 0,
+                    _texts[request.user_agent[:_LONGEST_USER_AGENT]],
+                ),
             )
         )
 
@@ -158,7 +184,7 @@ class Application:
         if route.charged_on_failure:
             gate.give_back(request.ip, route.charged_on_failure, now_us, route.family, route.endpoint)
             weight -= route.charged_on_failure
-        api_key = request.api_key.decode("ascii") if route.keyed and request.api_key is not None else ""
+        api_key = _texts[request.api_key] if route.keyed and request.api_key is not None else ""
         return Reply(200, outcome, self._usage(request, route, call) + call.headers, weight, api_key)
 
     def _admit(self, request: Request, route: Route, call: Call, payload: bytes) -> Refusal | None:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sparekey.terms.admissions import Admission
 
 if TYPE_CHECKING:
     from sparekey.wire.table import Route
 
 
-class Call:
+class Call(msgspec.Struct, gc=False, eq=False):
     """`values` holds every declared parameter by its name, absent ones at their default.
 
     `now_us` is the wire clock when the request was received. `account_id` is 0 and `admission` None on public routes.
     A handler may set `headers`, rendered lines that join the reply's.
     """
 
-    __slots__ = ("account_id", "admission", "headers", "microseconds", "now_us", "route", "values")
-
-    def __init__(self, route: Route, values: dict[str, Any], now_us: int, microseconds: bool) -> None:
-        self.route = route
-        self.values = values
-        self.now_us = now_us
-        self.microseconds = microseconds
-        self.account_id = 0
-        self.admission: Admission | None = None
-        self.headers = b""
+    route: Route
+    values: dict[str, Any]
+    now_us: int
+    microseconds: bool
+    account_id: int = 0
+    admission: Admission | None = None
+    headers: bytes = b""
 
     def time(self, time_us: int) -> int:
         """A time as the caller wants it: milliseconds, or microseconds (header `X-MBX-TIME-UNIT`). -1 stays -1."""
