@@ -57,8 +57,14 @@ check: $(VENV)/test.stamp ## lint, types, import directions
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/test.stamp ## measure, with peers in the same run
-	@$(BIN)/python -m bench
+$(VENV)-bench/stamp: requirements/bench.txt
+	@echo "Installing the FastAPI peer into $(VENV)-bench …"
+	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+bench: $(VENV)/test.stamp $(VENV)-bench/stamp ## measure, with peers in the same run (ARGS="--only gate --quick")
+	@$(BIN)/python -m bench --fastapi $(VENV)-bench/bin/python $(ARGS)
 
 $(VENV)-docs/stamp: requirements/docs.txt
 	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
@@ -75,8 +81,9 @@ lock: ## (maintainers) compile the lock files; needs uv; UPGRADE=--upgrade takes
 	$(COMPILE) -o requirements/test.txt pyproject.toml --group test
 	$(COMPILE) -o requirements/run.txt pyproject.toml --group build --constraints requirements/test.txt
 	$(COMPILE) -o requirements/docs.txt --group docs
+	$(COMPILE) -o requirements/bench.txt --group bench
 	$(COMPILE) -o requirements/freqtrade.txt --group freqtrade
 	$(COMPILE) -o requirements/nautilus.txt --group nautilus
 
 clean: ## remove environments and caches
-	@rm -rf $(VENV) $(VENV)-freqtrade $(VENV)-nautilus $(VENV)-docs .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
+	@rm -rf $(VENV) $(VENV)-freqtrade $(VENV)-nautilus $(VENV)-docs $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
