@@ -411,11 +411,11 @@ class StreamConnection(asyncio.Protocol):
         now_us = door.clocks.policy_us()
         for subscription in list(self._subscriptions.values()):
             key = subscription.key
-            if key.closed:
-                self._unsubscribe(key.text)
-            elif door.judge(key, self.ip) is not None:
+            if door.judge(key, self.ip) is not None:
                 self._close(CloseCode.POLICY_VIOLATION, _GATE_CLOSED)
                 return
+            if key.closed:
+                self._unsubscribe(key.text)
             elif key.expires_us <= now_us:
                 self._unsubscribe(key.text)
                 self.push(key.text, listen_key_expired(key.text, door.clocks.wire_us(), self.microseconds))

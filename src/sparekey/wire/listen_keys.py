@@ -78,5 +78,6 @@ class ListenKeys:
         """What an API key opened ends with it."""
         for owner, held in list(self._by_owner.items()):
             if held.key_id == key_id:
+                held.closed = True
                 del self._by_owner[owner]
                 del self._by_text[held.text]
