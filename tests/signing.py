@@ -88,6 +88,9 @@ class Caller:
     def close(self) -> None:
         self._connection.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def limit_order(self, **changes: Any) -> Answer:
         """A resting BUY far below the market unless told otherwise."""
         order = {

@@ -29,7 +29,7 @@ from sparekey.access.shard import AccessShard
 from sparekey.access.state import AccessState, Key
 from sparekey.console.api import make_console
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
-from sparekey.console.env_files import EnvFileRefused, check_ignored
+from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.management import Management, ManagementRefused
 from sparekey.market.opening import compose_opening, histories_of
 from sparekey.market.participants import SeededParticipants
@@ -320,8 +320,8 @@ class _Start:
         console = make_console(management, token)
         foreign = ForeignHttp(Mounted(application, console, pages=health.pages, trusted_proxies=proxies, tally=tally))
         server = HttpServer(application, foreign=foreign, pages=health.pages, trusted_proxies=proxies, tally=tally)
-        await foreign.start()
         await self._write_files(management, access, spot, files, url, token, demo)
+        await foreign.start()
         listeners = await listen(server, opened)
         timers.arm()
         if settings.market != "none":
@@ -358,6 +358,7 @@ class _Start:
         bot_copy = settings.bot_env_file.expanduser().absolute()
         if not bot_copy.is_relative_to(inside):
             check_ignored(bot_copy)
+            read_env(bot_copy)
         data = DataDirectory.open(settings.data)
         self._closing.callback(data.close)
         ignore = data.path / ".gitignore"

@@ -4,92 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sqlite3
 import stat
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.process import Server, sparekey, up_fails
 from tests.signing import Caller
 from tests.venue import Credentials
-
-SPAREKEY = [sys.executable, "-m", "sparekey.cli"]
-
-
-class Server:
-    """A started process; `ready` once its port answers."""
-
-    def __init__(self, data: Path, *options: str) -> None:
-        self.data = data
-        self.process = subprocess.Popen(
-            [*SPAREKEY, "up", "--data", str(data), "--port", "0", "--market", "none", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        deadline = time.monotonic() + 30
-        self.said = ""
-        while "Ctrl-C" not in self.said:
-            assert self.process.stdout is not None
-            line = self.process.stdout.readline()
-            if not line or time.monotonic() > deadline:
-                raise AssertionError(f"the server did not come up:\n{self.said}")
-            self.said += line
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def env(self, name: str = "bot.env") -> dict[str, str]:
-        return dict(line.split("=", 1) for line in (self.data / name).read_text().splitlines() if "=" in line)
-
-    def key(self) -> Credentials:
-        values = self.env()
-        return Credentials(values["API_KEY"], values["API_SECRET"], "", "")
-
-    def call(self) -> Caller:
-        return Caller(self.env()["BASE_URL"], self.key())
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Any]:
-    servers: list[Server] = []
-
-    def up(*options: str, data: Path = tmp_path / "data") -> Server:
-        servers.append(Server(data, *options))
-        return servers[-1]
-
-    yield up
-    for server in servers:
-        server.kill()
-
-
-def sparekey(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SPAREKEY, *arguments, "--data", str(data)], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def up_fails(data: Path, *options: str) -> str:
-    """Start where it must not work; the one line that it says."""
-    done = sparekey("up", "--market", "none", *options, data=data)
-    assert done.returncode == 1, done
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
 
 
 def test_up_writes_private_files_and_its_three_keys_work_before_and_after_a_restart(start: Any) -> None:
@@ -102,11 +29,7 @@ def test_up_writes_private_files_and_its_three_keys_work_before_and_after_a_rest
     assert {"CONSOLE_URL", "CONSOLE_EMAIL", "CONSOLE_PASSWORD", "CONSOLE_TOTP_SECRET", "OPERATOR_TOKEN"} <= set(
         server.env("operator.env")
     )
-    keys = [
-        server.key(),
-        Credentials(values["ED25519_API_KEY"], "", Path(values["ED25519_KEY_PEM"]).read_text(), ""),
-        Credentials(values["RSA_API_KEY"], "", Path(values["RSA_KEY_PEM"]).read_text(), ""),
-    ]
+    keys = server.demo_keys()
     for key in keys:
         assert Caller(values["BASE_URL"], key).limit_order().status == 200
     assert server.stop() == 0
@@ -258,8 +181,7 @@ def test_an_env_file_that_git_would_commit_is_refused(tmp_path: Path) -> None:
     said = up_fails(tmp_path / "data", "--port", "0", "--env-file", str(tmp_path / "bot.env"))
     assert ".gitignore" in said
     (tmp_path / ".gitignore").write_text("bot.env\n")
-    server = Server(tmp_path / "data", "--env-file", str(tmp_path / "bot.env"))
-    server.kill()
+    Server(tmp_path / "data", "--env-file", str(tmp_path / "bot.env")).kill()
     assert (tmp_path / "bot.env").exists()
 
 
