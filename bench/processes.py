@@ -36,7 +36,9 @@ class Server:
         core: int,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        says_ready: bytes = b"",
     ) -> None:
+        """It is up when it accepts connections, or when it has printed `says_ready`."""
         self.name = name
         self.port = port
         self._log = log.open("wb")
@@ -48,13 +50,18 @@ class Server:
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
         )
-        self._wait(log)
+        self._wait(log, says_ready)
 
-    def _wait(self, log: Path, within_s: float = 30.0) -> None:
+    def _wait(self, log: Path, says_ready: bytes, within_s: float = 60.0) -> None:
         end = time.monotonic() + within_s
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
+            if says_ready:
+                if says_ready in log.read_bytes():
+                    return
+                time.sleep(0.01)
+                continue
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

@@ -43,7 +43,7 @@ def mixed(keys: Sequence[Credentials], count: int) -> list[bytes]:
     for number in range(count):
         credentials = keys[number * 7919 % len(keys)]
         if number % 2:
-            price, quantity = 60_000 + number % 997, 1 + number % 89
+            price, quantity = 60_000 + number % 997, 100 + number % 89
             order = f"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.{quantity:05d}&price={price}.01"
             requests.append(signed(credentials, *TRY, order))
         else:
