@@ -54,6 +54,7 @@ from sparekey.server.handover import ForeignHttp, StartFailed
 from sparekey.server.health import Condition, Finding, Health, Probe, Reading
 from sparekey.server.http import HttpServer
 from sparekey.server.listeners import CannotListen, Opened, listen, open_port, raise_file_limit, stop_listening
+from sparekey.server.streams import Streams
 from sparekey.server.tally import Tally
 from sparekey.settings import Settings
 from sparekey.storage.address_counts import AddressCounts
@@ -76,6 +77,8 @@ from sparekey.wire.application import Application
 from sparekey.wire.desk import Desk
 from sparekey.wire.listen_keys import ListenKeys
 from sparekey.wire.routes import load_routes
+from sparekey.wire.stream_door import StreamDoor
+from sparekey.wire.user_data import UserDataFeed
 
 _log = logging.getLogger(__name__)
 
@@ -286,9 +289,10 @@ class _Start:
             policy=policy,
         )
         listen_keys = desk.listen_keys
+        gate = Gate(access, ledger, lambda key: _open_secret(vault, key))
         application = Application(
             routes,
-            Gate(access, ledger, lambda key: _open_secret(vault, key)),
+            gate,
             desk,
             clocks,
             when_durable=sequencer.when_durable,
@@ -302,6 +306,9 @@ class _Start:
         self._open_market(sequencer, spot, participants, views, catalogue, clocks)
 
         # Sockets.
+        feed = UserDataFeed(spot.watched, lambda: sequencer.position)
+        streams = Streams(feed, StreamDoor(gate, ledger, access, clocks, listen_keys))
+        sequencer.add_consumer(streams)
         tally = Tally()
         server: HttpServer
         pace = MarketPace(
@@ -319,7 +326,9 @@ class _Start:
         proxies = TrustedProxies(settings.trusted_proxies)
         console = make_console(management, token)
         foreign = ForeignHttp(Mounted(application, console, pages=health.pages, trusted_proxies=proxies, tally=tally))
-        server = HttpServer(application, foreign=foreign, pages=health.pages, trusted_proxies=proxies, tally=tally)
+        server = HttpServer(
+            application, foreign=foreign, upgrades=streams, pages=health.pages, trusted_proxies=proxies, tally=tally
+        )
         await self._write_files(management, access, spot, files, url, token, demo)
         await foreign.start()
         listeners = await listen(server, opened)
