@@ -51,15 +51,25 @@ class Vault:
         if isinstance(path, Path) and not path.exists():
             _create(path)
         self._database = apsw.Connection(str(path), vfs=vfs)
-        self._database.set_busy_timeout(10_000)
-        self._database.pragma("journal_mode", "wal")
-        # FULL: a key whose secret was shown once must not lose it to a power cut.
-        self._database.pragma("synchronous", "FULL")
-        # Deleted rows are overwritten with zeros, so that an erased secret does not linger in free pages.
-        self._database.pragma("secure_delete", True)
-        self._database.execute(_SCHEMA)
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
         self._data_keys: dict[str, AESGCM] = {}
         self._digest_key = b""
+
+    def _prepare(self) -> None:
+        database = self._database
+        database.set_busy_timeout(10_000)
+        # A vault that cannot be used is closed without another write.
+        database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        database.pragma("journal_mode", "wal")
+        # FULL: a key whose secret was shown once must not lose it to a power cut.
+        database.pragma("synchronous", "FULL")
+        # Deleted rows are overwritten with zeros, so that an erased secret does not linger in free pages.
+        database.pragma("secure_delete", True)
+        database.execute(_SCHEMA)
 
     def digest(self, text: str) -> str:
         """Keyed digest for look-ups (an e-mail address, say) that does not reveal the text: 64 hex digits.
@@ -128,6 +138,7 @@ class Vault:
         return len(subjects)
 
     def close(self) -> None:
+        self._database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         self._database.close()
 
     def _data_key(self, subject: str, *, create: bool = False) -> AESGCM:
