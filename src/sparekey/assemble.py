@@ -623,8 +623,7 @@ def _probes(
         return look
 
     def call_log() -> str:
-        lost = f"{calls.dropped} entries were dropped" if calls.dropped else ""
-        return "; ".join(filter(None, (calls.problem, lost)))
+        return calls.problem or (f"{calls.dropped} entries were dropped" if calls.dropped else "")
 
     probes = [
         Probe(
