@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from sparekey.storage import calls
 from sparekey.storage.calls import CallLog
@@ -80,3 +88,154 @@ def test_waiting_entries_are_bounded_and_drops_are_counted(tmp_path: Path) -> No
     log.flush()
     assert log.dropped == 7
     assert len(log.tail(calls.MAX_WAITING + 10)) == calls.MAX_WAITING
+
+
+FILL_UP = """
+import random, resource, sys
+from pathlib import Path
+from sparekey.storage.calls import CallLog
+from tests.unit.storage.test_calls import entry
+
+rng = random.Random(1)
+entries = [entry(number)._replace(path=rng.randbytes(40).hex()) for number in range(5_000)]
+log = CallLog(Path(sys.argv[1]))
+log.add(entries[0])
+log.flush()
+assert log.problem == "", log.problem
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (128 * 1024, hard))
+for number in range(1, 5_000):
+    log.add(entries[number])
+    if number % 100 == 0:
+        log.flush()
+assert "cannot be written" in log.problem, log.problem
+assert "entries wait" in log.problem, log.problem
+assert log.tail(10_000) == entries
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+log.flush()
+assert log.problem == "", log.problem
+print(CallLog(Path(sys.argv[1])).tail(10_000) == entries)
+"""
+
+
+def test_a_full_disk_degrades_the_log_says_so_and_loses_nothing_once_there_is_room(tmp_path: Path) -> None:
+    """A disk that takes no more bytes, by the limit on a file's size; in a process of its own, which it binds."""
+    (tmp_path / "calls").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", FILL_UP, str(tmp_path / "calls")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
+def test_what_was_dropped_is_said_with_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MAX_WAITING", 10)
+    (tmp_path / "calls").write_text("")
+    log = CallLog(tmp_path / "calls")
+    for number in range(13):
+        log.add(entry(number))
+    log.flush()
+    assert log.problem.endswith("10 entries wait, 3 were dropped")
+    assert [row.time_us - NOON_US for row in log.tail(100)] == list(range(3, 13))
+
+
+def test_one_entry_that_cannot_be_stored_keeps_no_other_out(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    log.add(entry(0))
+    log.add(entry(1)._replace(path="/api/\udcff", user_agent="\ud800"))
+    log.add(entry(2)._replace(latency_us=2**70))
+    log.add(entry(3))
+    log.flush()
+    assert log.problem == ""
+    rows = CallLog(tmp_path).tail(10)
+    assert [row.time_us - NOON_US for row in rows] == [0, 1, 2, 3]
+    assert rows[1].path == "/api/\\udcff"
+    assert rows[2].latency_us == 2**63 - 1
+
+
+def test_a_failure_that_nobody_thought_of_is_named_and_does_not_end_the_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = CallLog(tmp_path, interval_s=0.01)
+    monkeypatch.setattr(log, "_delete_old", lambda day: 1 // 0)
+    log.start()
+    log.add(entry(0))
+    wait_for(lambda: "ZeroDivisionError" in log.problem)
+    monkeypatch.undo()
+    log.add(entry(1))
+    wait_for(lambda: log.problem == "")
+    log.stop()
+    assert [row.time_us - NOON_US for row in CallLog(tmp_path).tail(10)] == [0, 1]
+
+
+def test_a_stop_writes_what_waits(tmp_path: Path) -> None:
+    log = CallLog(tmp_path / "calls", interval_s=3_600)
+    log.start()
+    for number in range(100):
+        log.add(entry(number))
+    log.stop()
+    assert len(CallLog(tmp_path / "calls").tail(1_000)) == 100
+
+
+def test_a_call_is_shown_once_while_it_is_being_written(tmp_path: Path) -> None:
+    log = CallLog(tmp_path, interval_s=0.001)
+    log.start()
+    try:
+        for number in range(1_500):
+            log.add(entry(number))
+            if number % 10 == 0:
+                shown = [row.time_us - NOON_US for row in log.tail(10_000)]
+                assert shown == list(range(number + 1))
+    finally:
+        log.stop()
+
+
+def test_only_the_owner_may_read_the_logs_files(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        log = CallLog(tmp_path / "calls")
+        log.start()
+        log.add(entry(0))
+        log.stop()
+        reader = sqlite3.connect(tmp_path / "calls" / "2023-11-14.db")
+        reader.execute("SELECT count(*) FROM segments").fetchone()
+        modes = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "calls").iterdir()}
+        reader.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "calls").stat().st_mode) == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("name", ["50% off", "what?", "a#b", "x&mode=memory", "ü"])
+def test_a_folder_of_any_name_can_be_read_again(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    log = CallLog(tmp_path / name)
+    log.add(entry(0))
+    log.flush()
+    assert len(CallLog(tmp_path / name).tail(5)) == 1
+
+
+def test_a_damaged_day_hides_no_other_day(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    log.add(entry(0))
+    log.add(entry(0, time_us=NOON_US + DAY_US))
+    log.flush()
+    (tmp_path / "2023-11-14.db").write_bytes(b"this was a database once" * 100)
+    assert [row.time_us for row in log.tail(5)] == [NOON_US + DAY_US]
+
+
+def test_entries_before_a_time_are_the_newest_before_it(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    for number in range(10):
+        log.add(entry(number))
+        if number == 5:
+            log.flush()
+    assert [row.time_us - NOON_US for row in log.tail(3, until_us=NOON_US + 7)] == [4, 5, 6]
+    assert log.tail(3, until_us=NOON_US) == []
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
