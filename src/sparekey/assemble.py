@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import apsw
 import structlog
 
 from sparekey.access.gate import Gate
@@ -65,7 +66,7 @@ from sparekey.storage.datadir import DataDirectory, DataDirectoryError
 from sparekey.storage.journal import Durability, SqliteJournal
 from sparekey.storage.journal_opening import OpenJournal, open_journal
 from sparekey.storage.snapshots import SnapshotFolder, SnapshotSchedule, snapshot_process
-from sparekey.storage.vault import SecretUnavailable, Vault
+from sparekey.storage.vault import SecretUnavailable, Vault, open_vault
 from sparekey.storage.verify import verify
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.catalogue import Catalogue, parse_catalogue
@@ -193,7 +194,7 @@ async def start(settings: Settings, *, demo: bool = True) -> Running:
         closing.close()
         if isinstance(error, _EXPECTED):
             raise StartRefused(str(error)) from error
-        if isinstance(error, OSError | sqlite3.Error):
+        if isinstance(error, OSError | sqlite3.Error | apsw.Error):
             raise StartRefused(f"the platform cannot start: {error}") from error
         raise
 
@@ -224,7 +225,7 @@ class _Start:
         journal = open_journal(data, Durability(settings.durability))
         self._closing.callback(_close_journal, journal)
         in_memory = settings.durability == "memory"
-        vault = self._open_vault(":memory:" if in_memory else data.vault_path, data)
+        vault = self._open_vault(data, None if in_memory else journal.journal.position)
         passing = self._passing_folder() if in_memory else None
         archive_path = passing / "archive.db" if passing else data.archive_path
         calls_path = passing / "calls" if passing else data.calls_path
@@ -383,8 +384,12 @@ class _Start:
         check_ignored(files.bot)
         return data, files
 
-    def _open_vault(self, path: Path | str, data: DataDirectory) -> Vault:
-        vault = Vault(path, data.key_encryption_key)
+    def _open_vault(self, data: DataDirectory, journal_position: int | None) -> Vault:
+        """Without a position: a vault in memory."""
+        if journal_position is None:
+            vault = Vault(":memory:", data.key_encryption_key)
+        else:
+            vault = open_vault(data, journal_position)
         self._closing.callback(vault.close)
         return vault
 
