@@ -1,8 +1,7 @@
 """nautilus_trader, unmodified, in an environment of its own: its live node boots on spot and fills one order.
 
-The node wants a user stream before it starts trading, and the server has no streams yet. It is given a socket of this
-test that stays silent, so that all it learns of its order it learns from the server over REST, by its own check of
-orders that its stream said nothing about.
+Once it learns of the fill from the user data stream, once over REST, because its stream leads to a socket of this
+test that never says a word: its own check of orders that nothing was heard of must find the same facts.
 """
 
 from __future__ import annotations
@@ -81,32 +80,54 @@ def run(settings: dict[str, Any], home: Path) -> tuple[dict[str, dict[str, Any]]
     return {line["what"]: line for line in map(json.loads, said.read_text().splitlines())}, log
 
 
-@pytest.mark.venue(market="simulated")
-@pytest.mark.parametrize("key_type", ["hmac", "ed25519"])
-def test_nautilus_boots_on_spot_and_fills_an_order(venue: Venue, key_type: str, tmp_path: Path) -> None:
-    key = venue.key(key_type, fund={"USDT": "10000"})
+def node_settings(venue: Venue, key: Credentials, stream_url: str) -> dict[str, Any]:
     its_type, its_secret = as_nautilus_takes_it(key)
-    with silent_stream() as (stream_url, asked):
-        said, log = run(
-            {
-                "api_key": key.api_key,
-                "api_secret": its_secret,
-                "key_type": its_type,
-                "base_url_http": venue.url,
-                "base_url_ws": stream_url,
-                "quantity": _QUANTITY,
-            },
-            tmp_path,
-        )
-    assert "filled" in said, log
-    # It connected its user stream under the listen key that the server gave it.
-    assert [path.partition("=")[0] for path in asked] == ["/stream?streams"]
+    return {
+        "api_key": key.api_key,
+        "api_secret": its_secret,
+        "key_type": its_type,
+        "base_url_http": venue.url,
+        "base_url_ws": stream_url,
+        "quantity": _QUANTITY,
+    }
+
+
+def check_what_it_believes(venue: Venue, key: Credentials, said: dict[str, dict[str, Any]]) -> None:
+    """Against the venue's own account of it."""
     assert float(said["started"]["taker_fee"]) == 0.001
     assert float(said["started"]["balances"]["USDT"]) == 10_000
     assert float(said["candles"]["close"]) > 0
-    # What nautilus believes is what the venue did.
     call = Caller(venue.url, key)
     order = call("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": said["filled"]["order_id"]}).body
     assert order["status"] == "FILLED"
     assert float(order["executedQty"]) == float(said["filled"]["quantity"]) == float(_QUANTITY)
     assert [(c["method"], c["path"], c["reason"]) for c in venue.calls(key, 1000) if c["code"]] == []
+
+
+@pytest.mark.venue(market="simulated")
+@pytest.mark.parametrize("key_type", ["hmac", "ed25519"])
+def test_nautilus_boots_on_spot_and_learns_of_its_fill_from_the_stream(
+    venue: Venue, key_type: str, tmp_path: Path
+) -> None:
+    key = venue.key(key_type, fund={"USDT": "10000"})
+    # In this long it asks about orders over REST, and by then it must have heard.
+    settings = node_settings(venue, key, venue.url.replace("http", "ws"))
+    said, log = run(settings | {"patience_ms": 60_000, "await_balances": True}, tmp_path)
+    assert "filled" in said, log
+    # Its view of the account is what the stream said after the fill.
+    assert float(said["filled"]["balances"]["BTC"]) == pytest.approx(float(_QUANTITY) * 0.999)
+    asked = {(call["method"], call["path"]) for call in venue.calls(key, 1000)}
+    assert ("POST", "/api/v3/order") in asked and ("GET", "/api/v3/order") not in asked
+    check_what_it_believes(venue, key, said)
+
+
+@pytest.mark.venue(market="simulated")
+def test_nautilus_whose_stream_is_silent_learns_of_its_fill_over_rest(venue: Venue, tmp_path: Path) -> None:
+    key = venue.key(fund={"USDT": "10000"})
+    with silent_stream() as (stream_url, asked):
+        settings = node_settings(venue, key, stream_url)
+        said, log = run(settings | {"patience_ms": 500, "await_balances": False}, tmp_path)
+    assert "filled" in said, log
+    # It connected under the listen key that the server gave it.
+    assert [path.partition("=")[0] for path in asked] == ["/stream?streams"]
+    check_what_it_believes(venue, key, said)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,12 @@ class OneFill(Strategy):
 
     def on_start(self) -> None:
         instrument = self.cache.instrument(INSTRUMENT)
-        account = self.portfolio.account(INSTRUMENT.venue)
         say(
             "started",
             tick=str(instrument.price_increment),
             step=str(instrument.size_increment),
             taker_fee=str(instrument.taker_fee),
-            balances={str(currency): str(amount.as_decimal()) for currency, amount in account.balances_free().items()},
+            balances=self.balances(),
         )
         bars = BarType.from_str(f"{INSTRUMENT}-1-MINUTE-LAST-EXTERNAL")
         self.request_bars(bars, start=self.clock.utc_now().floor("D"), limit=20, callback=self.on_candles)
@@ -74,10 +74,27 @@ class OneFill(Strategy):
         self.shutdown_system("denied")
 
     def on_order_filled(self, event: Any) -> None:
-        order = self.cache.order(event.client_order_id)
-        say("filled", order_id=str(event.venue_order_id), quantity=str(order.filled_qty), price=str(event.last_px))
-        if order.is_closed:
-            self.shutdown_system("filled")
+        self.order = self.cache.order(event.client_order_id)
+        if self.order.is_closed:
+            self.clock.set_timer("account", timedelta(milliseconds=50), callback=self.on_account)
+
+    def on_account(self, event: Any) -> None:
+        """Word of the balances comes apart from word of the fill."""
+        balances = self.balances()
+        if settings["await_balances"] and "BTC" not in balances:
+            return
+        self.clock.cancel_timer("account")
+        say(
+            "filled",
+            order_id=str(self.order.venue_order_id),
+            quantity=str(self.order.filled_qty),
+            balances=balances,
+        )
+        self.shutdown_system("filled")
+
+    def balances(self) -> dict[str, str]:
+        free = self.portfolio.account(INSTRUMENT.venue).balances_free()
+        return {str(currency): str(amount.as_decimal()) for currency, amount in free.items()}
 
 
 def main() -> None:
@@ -95,10 +112,10 @@ def main() -> None:
         config=TradingNodeConfig(
             trader_id="TESTER-001",
             logging=LoggingConfig(log_level="INFO", log_colors=False),
-            # Its way of learning over REST what its stream did not say, at a pace for tests.
+            # How long it waits for word of an order before it asks over REST.
             exec_engine=LiveExecEngineConfig(
-                inflight_check_interval_ms=500,
-                inflight_check_threshold_ms=500,
+                inflight_check_interval_ms=settings["patience_ms"],
+                inflight_check_threshold_ms=settings["patience_ms"],
                 reconciliation_startup_delay_secs=0.1,
             ),
             data_clients={BINANCE: BinanceDataClientConfig(**shared)},
