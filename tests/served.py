@@ -15,7 +15,7 @@ from sparekey.server.addresses import TrustedProxies
 from sparekey.server.asgi import Mounted, Receive, Scope, Send
 from sparekey.server.handover import ForeignHttp
 from sparekey.server.health import Health, Probe, Reading
-from sparekey.server.http import HttpServer, Limits
+from sparekey.server.http import HttpServer, Limits, Upgrades
 from sparekey.server.listeners import listen, open_port, stop_listening
 from sparekey.server.tally import Tally
 from tests.plain_application import PlainApplication
@@ -56,6 +56,7 @@ class Served:
         readings: tuple[Reading, ...] = (),
         host: str = "127.0.0.1",
         loop: str = "uvloop",
+        upgrades: Upgrades | None = None,
     ) -> None:
         self.application = PlainApplication()
         self.now_s = 1000.0
@@ -76,6 +77,7 @@ class Served:
         self.server = HttpServer(
             self.application,
             foreign=self.foreign,
+            upgrades=upgrades,
             pages=health.pages,
             trusted_proxies=proxies,
             limits=self.limits,

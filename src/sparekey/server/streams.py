@@ -356,9 +356,12 @@ class StreamConnection(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
-            elif not self._transport.is_closing():
-                # With an end of its own direction the close frame is not lost to a reset; TLS has no such end.
-                self._transport.write_eof() if self._transport.can_write_eof() else self._transport.close()
+            elif self._protocol.close_rcvd is None and self._transport.can_write_eof():
+                # More may be under way to us, and closing on unread bytes would reset the connection and lose our
+                # close frame: end our direction only, until the client has seen it.
+                self._transport.write_eof()
+            else:
+                self._transport.close()
         if self._protocol.state is not OPEN and not self._ends_s:
             self._leave()
             self._ends_s = self.server.now_s + self.streams.limits.farewell_s
