@@ -1,4 +1,4 @@
-"""The example of the documentation as a reader runs it: the script is taken from the page, unchanged."""
+"""The example of the documentation as a reader runs it: the page's own script against a real `sparekey up`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-from tests.venue import Venue
 
 _PAGE = Path(__file__).parents[2] / "docs" / "first-fill.md"
 
@@ -20,12 +19,12 @@ def script() -> str:
     return blocks[0]
 
 
-@pytest.mark.venue(market="simulated", demo=True)
-def test_the_first_fill_of_the_documentation_fills(venue: Venue, tmp_path: Path) -> None:
+def test_the_first_fill_of_the_documentation_fills(start: Any, tmp_path: Path) -> None:
+    server = start(market="simulated")
     program = tmp_path / "first_fill.py"
     program.write_text(script())
     done = subprocess.run(
-        [sys.executable, program, venue.settings.bot_env_file], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, program, server.data / "bot.env"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     order, *trades, balances = done.stdout.splitlines()
