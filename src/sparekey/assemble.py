@@ -34,9 +34,10 @@ from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.management import Management, ManagementRefused
 from sparekey.market.opening import compose_opening, histories_of
 from sparekey.market.participants import SeededParticipants
+from sparekey.market.recordings import Pacing, Recording, RecordingRefused
 from sparekey.market.views import Views
 from sparekey.sequencer.clocks import Clocks
-from sparekey.sequencer.pace import DueTimers, MarketPace
+from sparekey.sequencer.pace import DueTimers, MarketPace, ReplayPace
 from sparekey.sequencer.ports import (
     Consumer,
     JournalDamaged,
@@ -65,6 +66,7 @@ from sparekey.storage.checkpoints import CheckpointSigner
 from sparekey.storage.datadir import DataDirectory, DataDirectoryError
 from sparekey.storage.journal import Durability, SqliteJournal
 from sparekey.storage.journal_opening import OpenJournal, open_journal
+from sparekey.storage.recordings import load as load_recording
 from sparekey.storage.snapshots import SnapshotFolder, SnapshotSchedule, snapshot_process
 from sparekey.storage.vault import SecretUnavailable, Vault, open_vault
 from sparekey.storage.verify import verify
@@ -105,6 +107,7 @@ _EXPECTED = (
     JournalFailed,
     JournalTooNew,
     ManagementRefused,
+    RecordingRefused,
     SecretUnavailable,
     StartFailed,
     StateBroken,
@@ -213,6 +216,8 @@ class _Start:
         settings = self._settings
         policy = load_policy(settings.profile)
         routes = load_routes(policy.weights, api_date=settings.api_date, strict=settings.wire_strict)
+        replay_file = settings.replay_file
+        recording = None if replay_file is None else load_recording(replay_file.expanduser())
         data, files = self._open_directory()
         opened = open_port(settings.host, settings.port)
         self._closing.callback(opened.close)
@@ -304,7 +309,7 @@ class _Start:
         # What is listed, and who trades.
         catalogue = load_catalogue()
         _list_what_is_new(sequencer, spot, catalogue, policy)
-        self._open_market(sequencer, spot, participants, views, catalogue, clocks)
+        self._open_market(sequencer, spot, participants, views, catalogue, clocks, recording)
 
         # Sockets.
         feed = UserDataFeed(spot.watched, lambda: sequencer.position)
@@ -312,14 +317,23 @@ class _Start:
         sequencer.add_consumer(streams)
         tally = Tally()
         server: HttpServer
-        pace = MarketPace(
-            sequencer.submit,
-            lambda: bool(server.connections) or spot.has_resting_orders,
-            _monotonic_us,
-            self._loop.call_later,
-        )
+
+        def busy() -> bool:
+            return bool(server.connections) or spot.has_resting_orders
+
+        pace = MarketPace(sequencer.submit, busy, _monotonic_us, self._loop.call_later)
+        replay: ReplayPace | None = None
+        if recording is not None:
+            replay = ReplayPace(
+                sequencer.submit,
+                Pacing(recording),
+                loop=settings.replay_end == "loop",
+                busy=busy,
+                monotonic_us=_monotonic_us,
+                call_later=self._loop.call_later,
+            )
         health = Health(
-            _probes(sequencer, archive, calls, counts, pace, signer, schedule),
+            _probes(sequencer, archive, calls, counts, pace, replay, signer, schedule),
             _readings(sequencer, archive, calls, ledger, clocks, schedule),
             tally=tally,
             server=lambda: server,
@@ -336,6 +350,8 @@ class _Start:
         timers.arm()
         if settings.market != "none":
             pace.start()
+        if replay is not None:
+            replay.start()
         if not in_memory:
             self._tasks.append(self._loop.create_task(_save_counts(counts)))
         if signer is not None:
@@ -343,6 +359,8 @@ class _Start:
 
         async def stop() -> None:
             pace.stop()
+            if replay is not None:
+                replay.stop()
             timers.stop()
             for task in self._tasks:
                 task.cancel()
@@ -431,6 +449,7 @@ class _Start:
         views: Views,
         catalogue: Catalogue,
         clocks: Clocks,
+        recording: Recording | None,
     ) -> None:
         settings = self._settings
         opened = participants.opened
@@ -441,18 +460,30 @@ class _Start:
                     "with --market simulated, or choose another --data"
                 )
             return
-        if opened is None:
-            if any(spot.last_trade_us(rules.symbol) for rules in spot.symbols()):
+        if opened is not None:
+            recorded = [symbol.symbol for symbol in opened.symbols if symbol.recorded]
+            if recorded != ([] if recording is None else [recording.symbol]):
+                kind = f"replays {recorded[0]}" if recorded else "is simulated"
                 raise StartRefused(
-                    f"accounts have traded in {settings.data} without a market, and a market opens only where nothing "
-                    "was traded; start it with --market none, or choose another --data"
+                    f"the market of {settings.data} {kind}, which cannot change; start it with --market "
+                    f"{'replay:FILE' if recorded else 'simulated'}, or choose another --data"
                 )
-            opening = compose_opening(settings.seed, catalogue.anchors, spot.rules, clocks.wire_us())
-            _must(sequencer.submit(SPOT, opening))
-            assert participants.opened is not None
-            views.add_histories(histories_of(participants.opened, spot.rules))
-        elif opened.seed != settings.seed:
-            self._notes.append(f"The market keeps the seed {opened.seed}, with which it was opened.")
+            if opened.seed != settings.seed:
+                self._notes.append(f"The market keeps the seed {opened.seed}, with which it was opened.")
+            return
+        if any(spot.last_trade_us(rules.symbol) for rules in spot.symbols()):
+            raise StartRefused(
+                f"accounts have traded in {settings.data} without a market, and a market opens only where nothing "
+                "was traded; start it with --market none, or choose another --data"
+            )
+        first_prices = {} if recording is None else {recording.symbol: recording.first_price}
+        try:
+            opening = compose_opening(settings.seed, catalogue.anchors, spot.rules, clocks.wire_us(), first_prices)
+        except ValueError as error:
+            raise StartRefused(f"the market cannot open: {error}") from error
+        _must(sequencer.submit(SPOT, opening))
+        assert participants.opened is not None
+        views.add_histories(histories_of(participants.opened, spot.rules))
 
 
 class _Archiving:
@@ -617,6 +648,7 @@ def _probes(
     calls: CallLog,
     counts: AddressCounts,
     pace: MarketPace,
+    replay: ReplayPace | None,
     signer: CheckpointSigner | None,
     schedule: SnapshotSchedule | None,
 ) -> list[Probe]:
@@ -640,7 +672,7 @@ def _probes(
         Probe("archive", degraded(lambda: archive.problem)),
         Probe("calls", degraded(call_log)),
         Probe("addresses", degraded(lambda: counts.problem)),
-        Probe("market", degraded(lambda: pace.problem)),
+        Probe("market", degraded(lambda: pace.problem or (replay.problem if replay is not None else ""))),
     ]
     if signer is not None:
         probes.append(Probe("checkpoints", degraded(lambda: signer.problem)))

@@ -228,6 +228,11 @@ class Pacing:
         """Every print was due."""
         return self._next >= len(self.recording)
 
+    @property
+    def next_us(self) -> int:
+        """When the next print is due, after the first one; only while not `finished`."""
+        return self.recording.offset_us(self._next)
+
     def due(self, elapsed_us: int, limit: int = 1_000) -> list[MarketPrint]:
         """Prints up to `elapsed_us` after the first one that were not handed out before; at most `limit` at once.
 

@@ -1,6 +1,6 @@
-"""What lets time pass in a venue that nobody asks anything: the market's ticks, and timers of the access shard.
+"""What lets time pass in a venue that nobody asks anything: the market's ticks, recorded prints, and due timers.
 
-Both are commands like any other; this only decides when one is due. `call_later` is the event loop's.
+All are commands like any other; this only decides when one is due. `call_later` is the event loop's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sparekey.access.commands import RunDueTimers
+from sparekey.market.recordings import Pacing
 from sparekey.terms.clocktime import SECOND_US
 from sparekey.terms.refusals import Refusal
-from sparekey.venue.commands import MarketTick
+from sparekey.venue.commands import MarketTick, ReplayPrints
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,9 @@ _EARLY_US = SECOND_US // 4
 LONGEST_TICK_US = 60 * SECOND_US
 #: A timer is looked at again after this long at most, because the host's clock may be set meanwhile.
 LONGEST_WAIT_US = 60 * SECOND_US
-_SHORTEST_WAIT_US = SECOND_US // 20
+#: Recorded prints closer together than this arrive together, and one command has at most so many.
+_SHORTEST_WAIT_US = SECOND_US // 50
+_PRINTS_AT_ONCE = 500
 
 
 class Handle(Protocol):
@@ -82,6 +85,61 @@ class MarketPace:
         if problem and problem != self.problem:
             _log.warning("%s", problem)
         self.problem = problem
+
+
+class ReplayPace:
+    """Lets recorded prints happen at the distances in time that they were recorded with; `loop`: again and again."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        pacing: Pacing,
+        *,
+        loop: bool,
+        busy: Callable[[], bool],
+        monotonic_us: Callable[[], int],
+        call_later: CallLater,
+    ) -> None:
+        self._submit = submit
+        self._pacing = pacing
+        self._loop = loop
+        self._busy = busy
+        self._monotonic_us = monotonic_us
+        self._call_later = call_later
+        self._began_us = 0
+        self._handle: Handle | None = None
+        #: For the readiness page; "" while all is well.
+        self.problem = ""
+
+    def start(self) -> None:
+        self._began_us = self._monotonic_us()
+        self.wake()
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def wake(self) -> None:
+        """Submit what is due, and come back when the next print is."""
+        self._handle = None
+        pacing = self._pacing
+        prints = pacing.due(self._monotonic_us() - self._began_us, _PRINTS_AT_ONCE)
+        if prints:
+            symbol = pacing.recording.symbol
+            outcome = self._submit("spot", ReplayPrints(symbol, tuple(prints)), lazy=not self._busy())
+            if isinstance(outcome, Refusal):
+                self.problem = f"the replay of {pacing.recording.name} stopped: {outcome.explanation}"
+                _log.warning("%s", self.problem)
+                return
+        if pacing.finished:
+            if not self._loop:
+                return
+            pacing.rewind()
+            # The first print follows the last one like any other, a moment later.
+            self._began_us = self._monotonic_us() + TICK_US
+        wait_us = pacing.next_us - (self._monotonic_us() - self._began_us)
+        self._handle = self._call_later(max(wait_us, _SHORTEST_WAIT_US) / SECOND_US, self.wake)
 
 
 class DueTimers:
