@@ -56,6 +56,8 @@ MAX_MOVE_E9 = 300_000_000
 #: A net 100,000 USDT taken by accounts moves the fair price by two basis points for good: in 1e-9 per USDT.
 IMPACT_E9_PER_USDT = 2
 
+#: Takers leave at most this many ticks between the quotes.
+WIDEST_SPREAD_TICKS = 3
 LEVELS_A_SIDE = 64
 #: Contiguous ticks at the touch, before the grid widens.
 NEAR_LEVELS = 8
@@ -63,8 +65,8 @@ NEAR_LEVELS = 8
 REACH_E4 = 200
 #: Quoted value of the level at the touch: this share of the value that trades in a day, within bounds, in USDT. It
 #: grows by a sixth of itself per level outwards.
-TOUCH_SHARE_OF_DAY = 10_000
-TOUCH_MIN_USDT, TOUCH_MAX_USDT = 4_000, 14_000
+TOUCH_SHARE_OF_DAY = 5_000
+TOUCH_MIN_USDT, TOUCH_MAX_USDT = 4_000, 30_000
 GROWTH_LEVELS = 6
 _SALT_MASK = 0xFFFF
 
@@ -74,8 +76,10 @@ TAKERS_PER_DAY = 536_000
 MAX_PRINTS_PER_TICK = 20
 #: Sizes and counts of a tick up to this long are those of a second; longer ones have one or two prints.
 BUSY_TICK_US = 3 * SECOND_US
-#: `heat` decays by an eighth a tick and gains 0 to 99: its mean is about 396.
-_HEAT_GAIN = 100
+#: `heat` decays by an eighth a tick and gains a little, and one time in sixteen a lot: its mean is about 400.
+_HEAT_MEAN = 400
+_HEAT_GAIN = 20
+_HEAT_BURST = 960
 _HEAT_UNIT = 100_000
 
 
@@ -131,7 +135,7 @@ class _Symbol(msgspec.Struct):
     fair: int = 0
     spread_ticks: int = 1
     salt: int = 0
-    heat: int = 396
+    heat: int = _HEAT_MEAN
     last_size: int = 0
     trend: int = 0
 
@@ -251,7 +255,7 @@ class SeededParticipants:
             trend = 1 if fair > was else -1 if fair < was else 0
             state, spread, salt, heat = _decide_quotes(state, market)
             _, bids, asks = self._ladder(market, fair, worth[rules.quote_asset], spread, salt)
-            state, acting, last_size = _decide_takers(state, market, rules, elapsed_us, heat, trend, bids, asks)
+            state, acting, last_size = _decide_takers(state, market, rules, elapsed_us, spread, heat, trend, bids, asks)
             takers[market.symbol] = acting
             moved.append(SymbolMoved(spread, salt, heat, last_size, trend))
         # Deciding changes nothing: the ladders stay those of the last event applied until this one is.
@@ -424,14 +428,16 @@ def _two_digits(amount: int, step: int) -> int:
 def _decide_quotes(state: int, market: _Symbol) -> tuple[int, int, int, int]:
     """Next generator state, and the symbol's new spread, salt and heat."""
     state, bits = next_random(state)
-    spread = market.spread_ticks
+    spread = market.spread_ticks  # 1 to WIDEST_SPREAD_TICKS
     # The spread lingers: one time in eight it is drawn anew, mostly one tick, seldom three.
     if bits & 7 == 0:
         draw = (bits >> 8) % 100
         spread = 1 + (draw >= 62) + (draw >= 90)
     # Levels keep their quantities while the salt stays; a thirtieth of the ticks draws a new one.
     salt = bits >> 40 & _SALT_MASK if (bits >> 16) % 30 == 0 else market.salt
-    heat = market.heat * 7 // 8 + (bits >> 20) % _HEAT_GAIN
+    heat = market.heat * 7 // 8 + _HEAT_GAIN
+    if bits >> 60 == 0:
+        heat += (bits >> 20) % _HEAT_BURST
     return state, spread, salt, heat
 
 
@@ -504,6 +510,7 @@ def _decide_takers(
     market: _Symbol,
     rules: SymbolRules,
     elapsed_us: int,
+    spread: int,
     heat: int,
     trend: int,
     bids: Sequence[Level],
@@ -511,8 +518,8 @@ def _decide_takers(
 ) -> tuple[int, list[Taker], int]:
     """Next generator state, the tick's taker orders, and the size that the next ones may repeat.
 
-    The takers walk the quotes here as the venue will let them, so that a tick has at most twenty prints. A long tick
-    (an idle venue) has one or two, each at the touch.
+    The takers walk the quotes here as the venue will let them, so that a tick has at most twenty prints and leaves a
+    narrow spread. A long tick (an idle venue) has one or two prints, each at the touch.
     """
     state, bits = next_random(state)
     busy = elapsed_us <= BUSY_TICK_US
@@ -523,6 +530,7 @@ def _decide_takers(
     takers: list[Taker] = []
     last_size = market.last_size
     prints = 0
+    may_empty = WIDEST_SPREAD_TICKS - spread
     for _ in range(min(count, MAX_PRINTS_PER_TICK)):
         state, draw = next_random(state)
         last_size = size = _draw_size(draw, market.mean_size, last_size, least, step)
@@ -535,11 +543,18 @@ def _decide_takers(
         filled = 0
         while filled < size and level < len(quantities) and prints < MAX_PRINTS_PER_TICK:
             part = min(size - filled, quantities[level])
-            quantities[level] -= part
+            if part == quantities[level] and not may_empty:
+                size = 0  # somebody stays at the touch: half of what is there, and no more
+                part = part // 2 // step * step
+                if part < least:
+                    break
+            if part == quantities[level]:
+                may_empty -= 1
+                level += 1
+            else:
+                quantities[level] -= part
             filled += part
             prints += 1
-            if not quantities[level]:
-                level += 1
         at[is_buy] = level
         if filled:
             takers.append(Taker(is_buy, filled))
