@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import gate, machine, ours
+from bench import engine, gate, machine, orders, ours
 from bench.processes import cores
 from bench.report import Section, save, table
 
-PARTS = ("gate",)
+PARTS = ("gate", "orders", "engine")
 
 
 def main() -> int:
@@ -41,6 +41,12 @@ def main() -> int:
         parts: dict[str, Callable[[], Section]] = {
             "gate": lambda: gate.measure(
                 folder / "gate", where, gate.QUICK if options.quick else gate.Plan(), ours.gate_server, options.fastapi
+            ),
+            "orders": lambda: orders.measure(
+                folder / "orders", where, orders.QUICK if options.quick else orders.Plan()
+            ),
+            "engine": lambda: engine.measure(
+                folder / "engine", where, engine.QUICK if options.quick else engine.Plan()
             ),
         }
         for part in chosen:

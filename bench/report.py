@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ class Section(NamedTuple):
     title: str
     lines: list[Line]
     raw: dict[str, Any]
-    notes: list[str] = []
+    notes: Sequence[str] = ()
 
 
 def verdict(value: float, least: float | None = None, most: float | None = None, *, noisy: bool = False) -> str:
@@ -55,7 +55,7 @@ def save(machine: Mapping[str, str], sections: Iterable[Section], options: Mappi
             {
                 "title": section.title,
                 "lines": [line._asdict() for line in section.lines],
-                "notes": section.notes,
+                "notes": list(section.notes),
                 "raw": section.raw,
             }
             for section in sections
