@@ -23,6 +23,7 @@ import msgspec
 
 from sparekey.market.candles import Candle, add_print, join_candles, print_candle
 from sparekey.sequencer.ports import Published
+from sparekey.storage.private_files import make_private
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US
 from sparekey.venue.effects import ClosedOrder, Print
 
@@ -165,7 +166,7 @@ class Archive:
         pending: Callable[[], Sequence[Published]] = tuple,
         interval_s: float = 1.0,
     ) -> None:
-        self._path = str(path)
+        self._path = path
         self._assets_of = assets_of
         self._pending = pending
         self._interval_s = interval_s
@@ -270,6 +271,7 @@ class Archive:
             self.pass_interval()
 
     def _connect(self) -> sqlite3.Connection:
+        make_private(self._path)
         database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         database.execute("PRAGMA journal_mode=WAL")
         # Rebuilt from the journal when lost: nothing here needs a sync of its own.

@@ -10,7 +10,6 @@ dropped and counted, and `problem` says so until writing works again.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 import zlib
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from sparekey.storage.private_files import make_private
 from sparekey.terms.clocktime import DAY_US, HOUR_US
 from sparekey.watch.calls import CallEntry
 
@@ -142,8 +142,7 @@ class CallLog:
 
     def _write(self, day: str, rows: list[CallEntry]) -> None:
         path = self._folder / f"{day}.db"
-        # Private from the start; SQLite gives its companions the same mode.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private(path)
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=OFF")

@@ -22,6 +22,12 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_private(path: Path) -> None:
+    """An empty file that only its owner may read, unless there is one: for SQLite, which would ask the umask, and which
+    gives its companions the mode of the database."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
 def sync_folder(folder: Path) -> None:
     """Make names in `folder` durable; the rename of a file is not, by itself (man 2 fsync)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

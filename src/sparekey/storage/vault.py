@@ -9,7 +9,6 @@ backups still hold of it cannot be read either.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.storage.datadir import DataDirectory, DataDirectoryError
-from sparekey.storage.private_files import sync_folder
+from sparekey.storage.private_files import make_private, sync_folder
 
 #: Subject whose data key makes the look-up digests; accounts' subjects are named otherwise.
 _LOOK_UPS = "look-ups"
@@ -49,7 +48,8 @@ class Vault:
         _check_length(key_encryption_key)
         self._kek = key_encryption_key
         if isinstance(path, Path) and not path.exists():
-            _create(path)
+            make_private(path)
+            sync_folder(path.parent)
         self._database = apsw.Connection(str(path), vfs=vfs)
         try:
             self._prepare()
@@ -196,12 +196,6 @@ def open_vault(data: DataDirectory, journal_position: int) -> Vault:
         return Vault(path, data.key_encryption_key)
     except apsw.Error as error:
         raise DataDirectoryError(f"the vault {path} cannot be used: {error}") from error
-
-
-def _create(path: Path) -> None:
-    """An empty file that only its owner may read; SQLite gives its companions the same mode."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    sync_folder(path.parent)
 
 
 def _check_length(key_encryption_key: bytes) -> None:
