@@ -31,6 +31,7 @@ def seed_of(seed: int, *words: int | str) -> int:
         if isinstance(word, str):
             for character in word:
                 state = mix((state ^ ord(character)) + _GAMMA)
+            state = mix(~state)  # where a text ends matters: ("BTC", "USDT") is not ("BTCUSDT",)
         else:
             state = mix((state ^ (word & _MASK)) + _GAMMA)
     return state
