@@ -88,6 +88,19 @@ def test_a_bot_on_async_ccxt_lives_its_day_with_each_key_type(venue: Venue, key_
     asyncio.run(day())
 
 
+@pytest.mark.venue(market="simulated")
+def test_the_figures_of_every_ticker_agree_with_each_other(venue: Venue) -> None:
+    bot = client(venue)
+    tickers = bot.fetch_tickers()
+    assert set(tickers) == set(bot.markets)
+    for ticker in tickers.values():
+        assert ticker["low"] <= min(ticker["open"], ticker["last"]) and ticker["bid"] < ticker["ask"]
+        assert max(ticker["open"], ticker["last"]) <= ticker["high"]
+        assert ticker["low"] <= ticker["quoteVolume"] / ticker["baseVolume"] <= ticker["high"]
+        change = ticker["last"] - ticker["open"]
+        assert ticker["percentage"] == pytest.approx(100 * change / ticker["open"], abs=0.001)
+
+
 def test_what_else_ccxt_asks_of_an_account_at_its_start_is_answered(venue: Venue) -> None:
     bot = client(venue, venue.key(fund={"USDT": "50000"}))
     assert bot.fetch_status()["status"] == "ok"
