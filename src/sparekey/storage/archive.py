@@ -166,7 +166,7 @@ class Archive:
         pending: Callable[[], Sequence[Published]] = tuple,
         interval_s: float = 1.0,
     ) -> None:
-        self._path = path
+        self._path = Path(path)
         self._assets_of = assets_of
         self._pending = pending
         self._interval_s = interval_s
