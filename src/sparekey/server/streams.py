@@ -270,6 +270,9 @@ class StreamConnection(asyncio.Protocol):
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA, "Not UTF-8")
             return
+        self.recheck()  # what has ended since the last second is no subscription any more
+        if self._protocol.state is not OPEN:
+            return
         control = parse_control(message)
         self._send(control if isinstance(control, bytes) else self._obey(control))
         self.flush()
