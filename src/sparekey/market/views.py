@@ -33,6 +33,7 @@ _KEPT_US = 25 * HOUR_US
 #: Prints read at once from the archive.
 _CHUNK = 5_000
 _KEPT_WINDOWS = 8
+_KEPT_HOURS = 48
 
 _open_of = attrgetter("open_us")
 
@@ -120,7 +121,17 @@ class Window(msgspec.Struct, frozen=True, gc=False):
 class _Ring:
     """A symbol's newest minutes: those with a trade, ascending, complete from `kept_from_us` on; the last one runs."""
 
-    __slots__ = ("first_us", "kept_from_us", "last_id", "last_price", "last_quantity", "last_us", "minutes", "windows")
+    __slots__ = (
+        "first_us",
+        "hours",
+        "kept_from_us",
+        "last_id",
+        "last_price",
+        "last_quantity",
+        "last_us",
+        "minutes",
+        "windows",
+    )
 
     def __init__(self) -> None:
         self.minutes: list[Candle] = []
@@ -130,6 +141,8 @@ class _Ring:
         self.last_id = self.last_price = self.last_quantity = 0
         #: Sums over minutes that are over, by their bounds: windows that are asked for again and again.
         self.windows: dict[tuple[int, int], Candle | None] = {}
+        #: Sums of hours that are over, by their open time, which windows are made of.
+        self.hours: dict[int, Candle | None] = {}
 
     def add(self, one: Print) -> None:
         open_us = one.time_us // MINUTE_US * MINUTE_US
@@ -397,7 +410,8 @@ class Views:
                 if key not in ring.windows:
                     if len(ring.windows) >= _KEPT_WINDOWS:
                         ring.windows.clear()
-                    ring.windows[key] = next(self._buckets(symbol, key, False))
+                    hours = self._settled(symbol, ring, first_us, settled_us)
+                    ring.windows[key] = join_candles(hours, first_us, settled_us - first_us)
                 settled = ring.windows[key]
                 if settled is not None:
                     yield settled
@@ -414,6 +428,22 @@ class Views:
                     yield running
             else:
                 yield from self._by_minute(symbol, over_us, end_us)
+
+    def _settled(self, symbol: str, ring: _Ring, start_us: int, end_us: int) -> Iterator[Candle]:
+        """Whole minutes that are over, by the hour where these are whole as well."""
+        while start_us < end_us:
+            next_us = min(start_us // HOUR_US * HOUR_US + HOUR_US, end_us)
+            if next_us - start_us < HOUR_US:
+                traded = next(self._buckets(symbol, (start_us, next_us), False))
+            else:
+                if start_us not in ring.hours:
+                    if len(ring.hours) >= _KEPT_HOURS:
+                        del ring.hours[min(ring.hours)]
+                    ring.hours[start_us] = next(self._buckets(symbol, (start_us, next_us), False))
+                traded = ring.hours[start_us]
+            if traded is not None:
+                yield traded
+            start_us = next_us
 
     def _by_minute(self, symbol: str, start_us: int, end_us: int) -> Iterator[Candle]:
         minutes: dict[int, Candle] = {}

@@ -36,6 +36,8 @@ URGENT_INTERVALS = 5
 IDLE_INTERVALS = 3_600
 #: Prints of one block: as many as a query may have to read for one.
 BLOCK_PRINTS = 500
+#: Blocks kept as they were read: tickers ask for the same ones every second.
+_KEPT_BLOCKS = 32
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
@@ -175,6 +177,7 @@ class Archive:
         self._thread: threading.Thread | None = None
         self._arriving = _Rows()
         self._writing = _Rows()
+        self._blocks: dict[int, list[Trade]] = {}
         self._refusing = False
         self._intervals_waited = 0
         self.problem = ""
@@ -538,24 +541,34 @@ class Archive:
             column, value = "last_aggregate_id", from_aggregate_id
         elif from_id is None and start_us is not None:
             column, value = "last_us", start_us
-        for (image,) in self._reader.execute(
-            f"SELECT image FROM prints WHERE symbol = ? AND {column} >= ? ORDER BY {column}, last_trade_id",
+        for (row,) in self._reader.execute(
+            f"SELECT rowid FROM prints WHERE symbol = ? AND {column} >= ? ORDER BY {column}, last_trade_id",
             (symbol, value),
         ):
-            yield _decode_block(symbol, image)
+            yield self._block(symbol, row)
+
+    def _block(self, symbol: str, row: int) -> list[Trade]:
+        block = self._blocks.pop(row, None)
+        if block is None:
+            (image,) = self._reader.execute("SELECT image FROM prints WHERE rowid = ?", (row,)).fetchone()
+            block = _decode_block(symbol, image)
+            if len(self._blocks) >= _KEPT_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+        self._blocks[row] = block  # the last used are last
+        return block
 
     def _blocks_back_from(self, symbol: str, end_us: int) -> Iterator[list[Trade]]:
         """Stored blocks, newest first, from the last one that may hold prints of `end_us` or before."""
         across = self._reader.execute(
-            "SELECT image FROM prints WHERE symbol = ? AND last_us > ? ORDER BY last_us, last_trade_id LIMIT 1",
+            "SELECT rowid FROM prints WHERE symbol = ? AND last_us > ? ORDER BY last_us, last_trade_id LIMIT 1",
             (symbol, end_us),
         ).fetchall()
         before = self._reader.execute(
-            "SELECT image FROM prints WHERE symbol = ? AND last_us <= ? ORDER BY last_us DESC, last_trade_id DESC",
+            "SELECT rowid FROM prints WHERE symbol = ? AND last_us <= ? ORDER BY last_us DESC, last_trade_id DESC",
             (symbol, end_us),
         )
-        for (image,) in chain(across, before):
-            yield _decode_block(symbol, image)
+        for (row,) in chain(across, before):
+            yield self._block(symbol, row)
 
     def minutes(self, symbol: str, start_us: int, end_us: int) -> list[Candle]:
         """One-minute candles that open within [start, end], ascending; minutes without a trade are missing."""

@@ -218,6 +218,6 @@ def test_a_thousand_candles_of_any_interval_are_made_of_few_spans(monkeypatch: p
     for zone_us, most in ((0, 700), (8 * HOUR_US, 800), (5 * HOUR_US + 30 * MINUTE_US, 1_600)):
         for interval in [*INTERVALS_US, MONTH]:
             if interval != "1s":
-                past, count = histories_of(opened(), rules_of)["ETHBTC"], 0
+                past, count = History(SEED, listed()["ETHBTC"], 4_923_000, daily_volume("ETHBTC"), BIRTH_US), 0
                 assert candles(past, interval, 1_000, zone_us=zone_us)
                 assert count <= most, (interval, zone_us)
