@@ -1,0 +1,98 @@
+"""Secrets, signatures and keyed hashes are compared in constant time, everywhere in the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sparekey
+import sparekey.access.signatures
+import sparekey.console.api
+from sparekey.access.signatures import HmacVerifier
+from tests.venue import Refused, Venue
+
+SECRET = re.compile(r"(^|_)(secret|token|signature|password|mac|hmac|totp|otp|code_hash|check_value|key_check)s?$")
+SOURCES = sorted(Path(sparekey.__file__).parent.rglob("*.py"))
+
+
+def name_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript):
+        return name_of(node.slice) if isinstance(node.slice, ast.Name) else str(getattr(node.slice, "value", ""))
+    if isinstance(node, ast.Call):
+        return name_of(node.func)
+    return ""
+
+
+def hasty_comparisons(source: str) -> Iterator[str]:
+    """Comparisons by `==`, `!=` or `in` of something that is named like a secret with something that is no constant."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            hasty = any(isinstance(operator, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for operator in node.ops)
+            constant = any(isinstance(side, ast.Constant) for side in sides)
+            if hasty and not constant and any(SECRET.search(name_of(side)) for side in sides):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "token == given",
+        "given != self._operator_token",
+        "secret in candidates",
+        "expected == signature.lower() or signature == expected",
+        "values['signature'] == expected",
+    ],
+)
+def test_a_hasty_comparison_is_recognised(source: str) -> None:
+    assert list(hasty_comparisons(source))
+
+
+@pytest.mark.parametrize("source", ["secret is None", "signature == ''", "compare_digest(token, given)", "a == b"])
+def test_other_comparisons_are_not(source: str) -> None:
+    assert not list(hasty_comparisons(source))
+
+
+def test_nothing_in_the_source_compares_a_secret_hastily() -> None:
+    assert len(SOURCES) > 50
+    found = [f"{path.name} {what}" for path in SOURCES for what in hasty_comparisons(path.read_text())]
+    assert found == []
+
+
+def test_an_hmac_signature_is_compared_by_compare_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, Any]] = []
+    real = sparekey.access.signatures.compare_digest
+
+    def watched(one: Any, other: Any) -> bool:
+        asked.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(sparekey.access.signatures, "compare_digest", watched)
+    assert HmacVerifier(b"secret").verify(b"payload", "0" * 64) is not None
+    assert any("0" * 64 in pair for pair in asked)
+
+
+def test_the_operators_token_is_compared_by_compare_digest(
+    lenient_venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, Any]] = []
+    real = sparekey.console.api.hmac.compare_digest
+
+    def watched(one: Any, other: Any) -> bool:
+        asked.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(sparekey.console.api.hmac, "compare_digest", watched)
+    monkeypatch.setattr(lenient_venue._running, "operator_token", "wrong")
+    with pytest.raises(Refused, match="token"):
+        lenient_venue.clock.show()
+    assert any(b"wrong" in pair for pair in asked)
