@@ -1,4 +1,4 @@
-"""`python -m bench [--only gate,orders,engine,memory,start,idle] [--quick]`: measure, print a table, keep the raw data.
+"""`python -m bench [--only gate,orders,engine,age,idle] [--quick]`: measure, print a table, keep the raw data.
 
 Everything stays on this machine and on loopback. What is too noisy is said to be so instead of being reported.
 """
@@ -6,16 +6,17 @@ Everything stays on this machine and on loopback. What is too noisy is said to b
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, gate, machine, orders, ours
+from bench import age, engine, gate, idle, machine, orders, ours
 from bench.processes import cores
 from bench.report import Section, save, table
 
-PARTS = ("gate", "orders", "engine")
+PARTS = ("gate", "orders", "engine", "age", "idle")
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
     where = cores()
     if where.server == where.generator:
         print("One core only: servers and generator share it, and nothing of this is worth quoting.\n")
+    os.sched_setaffinity(0, {where.generator})  # this process generates the load
     sections: list[Section] = []
     with tempfile.TemporaryDirectory(prefix="sparekey-bench-") as name:
         folder = Path(name)
@@ -48,6 +50,8 @@ def main() -> int:
             "engine": lambda: engine.measure(
                 folder / "engine", where, engine.QUICK if options.quick else engine.Plan()
             ),
+            "age": lambda: age.measure(folder / "age", where, age.QUICK if options.quick else age.Plan()),
+            "idle": lambda: idle.measure(folder / "idle", where, idle.QUICK if options.quick else idle.Plan()),
         }
         for part in chosen:
             section = parts[part]()

@@ -6,7 +6,6 @@ them in random order, and ratios are taken inside each round.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +42,6 @@ class NotAGate(Exception):
 
 def measure(folder: Path, cores: Cores, plan: Plan, start: Start, fastapi_python: str) -> Section:
     """`start` brings up our server with so many keys, in a folder, on a core."""
-    os.sched_setaffinity(0, {cores.generator})
     servers: list[Server] = []
     missing: list[str] = []
     try:

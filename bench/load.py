@@ -100,15 +100,15 @@ def closed_loop(
     *,
     warm_s: float = 0.2,
     connections: int = CONNECTIONS,
-    first: int = 0,
+    exactly: int = 0,
 ) -> Slice:
-    """As many requests as the server answers. Starts at number `first` of `requests` and goes round."""
+    """As many requests as the server answers, going round; or `exactly` so many, however long it takes."""
     poll = select.epoll()
     by_fd = {}
-    number = first
+    number = 0
     total = len(requests)
     clock = time.perf_counter_ns
-    for _ in range(connections):
+    for _ in range(min(connections, exactly) if exactly else connections):
         connection = _Connection(port)
         by_fd[connection.socket.fileno()] = connection
         poll.register(connection.socket, select.EPOLLIN)
@@ -120,7 +120,8 @@ def closed_loop(
     latencies: list[int] = []
     end = 0
     warm_end = clock() + int(warm_s * 1e9)
-    started = cpu_before = 0
+    started = warm_end
+    cpu_before = cpu_ns()
     while True:
         for fd, _ in poll.poll(5):
             connection = by_fd[fd]
@@ -132,11 +133,16 @@ def closed_loop(
             if reply[9:12] != b"200":
                 failed += 1
             latencies.append(now - connection.since)
+            if exactly and number >= exactly:
+                continue
             connection.since = now
             connection.send(requests[number % total])
             number += 1
         now = clock()
-        if end:
+        if exactly:
+            if answered >= exactly:
+                break
+        elif end:
             if now >= end:
                 break
         elif now >= warm_end:
@@ -162,7 +168,6 @@ def open_loop(
     cpu_ns: Callable[[], int],
     *,
     connections: int = 128,
-    first: int = 0,
 ) -> Slice:
     """`rate` requests a second, come what may: a request that finds no free connection waits, and its waiting counts.
 
@@ -192,7 +197,7 @@ def open_loop(
         while sent < count and idle and now >= started + int(sent * gap):
             connection = idle.popleft()
             connection.since = started + int(sent * gap)
-            connection.send(requests[(first + sent) % total])
+            connection.send(requests[sent % total])
             sent += 1
         wait_s = 0.01 if sent >= count or not idle else max(0.0, (started + int(sent * gap) - clock()) / 1e9)
         for fd, _ in poll.poll(wait_s if wait_s > 0.001 else 0):

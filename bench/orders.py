@@ -7,7 +7,6 @@ counts from the moment an order was due, so that a stall is not hidden by orders
 from __future__ import annotations
 
 import json
-import os
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +43,6 @@ class Broken(Exception):
 
 
 def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
-    os.sched_setaffinity(0, {cores.generator})
     options = ("--profile", "off", "--market", "none", "--durability", plan.durability)
     server = Sparekey(folder, cores.server, *options)
     try:
