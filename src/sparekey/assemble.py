@@ -339,7 +339,9 @@ class _Start:
             server=lambda: server,
         )
         proxies = TrustedProxies(settings.trusted_proxies)
-        console = make_console(management, token)
+        console = make_console(
+            management, token, {"Profile": settings.profile, "Market": settings.market, "Mode": settings.mode}
+        )
         foreign = ForeignHttp(Mounted(application, console, pages=health.pages, trusted_proxies=proxies, tally=tally))
         server = HttpServer(
             application, foreign=foreign, upgrades=streams, pages=health.pages, trusted_proxies=proxies, tally=tally
@@ -762,7 +764,8 @@ def _greeting(settings: Settings, running: Running) -> list[str]:
             "  import ccxt",
             f"  env = dict(line.strip().split('=', 1) for line in open({str(bot)!r}) if '=' in line)",
             "  exchange = ccxt.binance({'apiKey': env['API_KEY'], 'secret': env['API_SECRET'], 'urls': {'api': {"
-            f"'public': '{url}/api/v3', 'private': '{url}/api/v3', 'sapi': '{url}/sapi/v1'}}}}}})",
+            f"'public': '{url}/api/v3', 'private': '{url}/api/v3', 'sapi': '{url}/sapi/v1', "
+            f"'fapiPublic': '{url}/fapi/v1', 'dapiPublic': '{url}/dapi/v1'}}}}}})",
             "",
         ]
     lines += [f"  {note}" for note in running.notes]

@@ -352,9 +352,12 @@ def log_tail(key: str, limit: int, data: Path, as_json: bool) -> None:
 @for_server
 def log_verify(data: Path, as_json: bool) -> None:
     """Check the journal's chain, checkpoints and snapshots; works on a stopped server's folder, too."""
-    from sparekey.assemble import verify_journal  # late: see `up`
+    from sparekey.assemble import StartRefused, verify_journal  # late: see `up`
 
-    report = verify_journal(data)
+    try:
+        report = verify_journal(data)
+    except StartRefused as error:
+        raise Refused("data-directory-unusable", str(error)) from None
     if report["problems"]:
         raise Refused("journal-damaged", "; ".join(report["problems"]))
     _show(report, as_json, _fields)

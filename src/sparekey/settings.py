@@ -5,9 +5,12 @@ Options come from the command line or from environment variables named `SPAREKEY
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import msgspec
+
+from sparekey.server.addresses import TrustedProxies
 
 PROFILES = ("classic", "current", "off")
 DURABILITIES = ("full", "normal", "memory")
@@ -40,6 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"--market is {self.market!r}; expected simulated, none or replay:FILE")
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"--port is {self.port}; expected 0 (any free one) to 65535")
+        if self.api_date:
+            try:
+                date.fromisoformat(self.api_date)
+            except ValueError:
+                raise ValueError(f"--api-date is {self.api_date!r}; expected a day such as 2023-07-01") from None
+        try:
+            TrustedProxies(self.trusted_proxies)
+        except ValueError as error:
+            raise ValueError(f"--trusted-proxy: {error}") from None
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"--seed is {self.seed}; expected 0 to 2^63-1")
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
+import signal
 import socket
 import sqlite3
 import stat
 import subprocess
+import sys
 import threading
+import time
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +91,8 @@ def lives(start: Any, kills: int, acknowledged: set[int]) -> None:
                     acknowledged.add(answer.body["orderId"])
             if kills > 100:
                 call("DELETE", "/api/v3/openOrders", {"symbol": "BTCUSDT"})
-        except (OSError, json.JSONDecodeError, Exception):
-            pass
+        except (OSError, http.client.HTTPException):
+            pass  # killed
         killer.join()
         server.kill()
 
@@ -190,3 +197,231 @@ def test_without_a_running_server_the_commands_say_how_to_start_one(tmp_path: Pa
     assert done.returncode == 1
     assert "sparekey up" in done.stderr
     assert not os.listdir(tmp_path)
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_cleanly_and_the_journal_is_vouched_for(start: Any, number: int) -> None:
+    server = start("--market", "simulated")
+    order = server.call().limit_order().body["orderId"]
+    assert server.stop(number) == 0
+    assert server.said.splitlines()[-1].endswith("Ctrl-C.")
+    report = json.loads(sparekey("log", "verify", "--json", data=server.data).stdout)
+    assert report["problems"] == []
+    assert report["vouchedPosition"] == report["position"] == report["records"]
+    server = start("--market", "simulated")
+    assert server.call()("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": order}).status == 200
+
+
+def test_a_second_signal_ends_at_once_what_the_first_lets_finish(start: Any) -> None:
+    server = start()
+    address = urllib.parse.urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port)) as half_sent:
+        # A body that never comes keeps a graceful end waiting for its connection.
+        half_sent.sendall(b"POST /sparekey/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert server.process.poll() is None
+        server.process.send_signal(signal.SIGINT)
+        assert server.ended(2) == 128 + signal.SIGINT
+    start().call().limit_order()
+
+
+# --- what a start finds ----------------------------------------------------------------------------------------------
+
+
+def test_a_ban_outlives_a_kill(start: Any) -> None:
+    server = start()
+    call = server.call("127.0.0.31")
+    for _ in range(2000):
+        answer = call("GET", "/api/v3/exchangeInfo", {"symbol": "BTCUSDT"}, signed=False)
+        if answer.status == 418:
+            break
+    assert answer.status == 418
+    time.sleep(1.5)  # counts are saved once a second
+    server.kill()
+    server = start()
+    assert server.call("127.0.0.31")("GET", "/api/v3/ping", signed=False).status == 418
+    assert server.call("127.0.0.32")("GET", "/api/v3/ping", signed=False).status == 200
+
+
+def test_another_profile_brings_its_own_order_limits(start: Any) -> None:
+    def limits(server: Server) -> dict[str, int]:
+        rows = server.call()("GET", "/api/v3/exchangeInfo", {"symbol": "BTCUSDT"}, signed=False).body["rateLimits"]
+        return {f"{row['rateLimitType']} {row['intervalNum']} {row['interval']}": row["limit"] for row in rows}
+
+    server = start()
+    assert limits(server)["ORDERS 10 SECOND"] == 100
+    server.stop()
+    server = start("--profile", "current")
+    assert limits(server)["REQUEST_WEIGHT 1 MINUTE"] == 6000
+    key = server.call()
+    codes = {key.limit_order().code for _ in range(101)}
+    assert -1015 in codes
+    assert limits(server)["ORDERS 10 SECOND"] != 100
+    server.stop()
+    server = start("--profile", "off")
+    key = server.call()
+    assert {key.limit_order().code for _ in range(101)} == {0}
+
+
+def test_a_market_that_is_open_does_not_stand_still_or_become_another(start: Any, tmp_path: Path) -> None:
+    server = start(market="simulated")
+    server.stop()
+    assert "--market simulated" in up_fails(server.data, "--port", "0")
+    recording = tmp_path / "BTCUSDT-trades-2021-01-08.csv"
+    recording.write_text("1,40000.0,1,40000.0,1610064000000,True,True\n")
+    assert "simulated" in up_fails(server.data, "--port", "0", market=f"replay:{recording}")
+    server = start("--seed", "7", market="simulated")
+    assert "seed 1" in server.said
+
+
+def test_a_market_does_not_open_where_accounts_have_traded(start: Any) -> None:
+    server = start()
+    key = server.call()
+    key.limit_order(side="SELL", price="30000", quantity="0.001", selfTradePreventionMode="NONE")
+    email = "other@example.com"
+    sparekey("accounts", "create", email, "--kyc", "approved", "--totp", "--fund", "USDT=1000", data=server.data)
+    made = sparekey(
+        "keys", "create", "--account", email, "--label", "x", "--permission", "spot-and-margin-trading", "--json",
+        data=server.data,
+    )  # fmt: skip
+    other = json.loads(made.stdout)
+    buyer = Caller(server.url, Credentials(other["apiKey"], other["secretKey"], "", ""))
+    assert key.limit_order(side="SELL", price="30000", quantity="0.001").status == 200
+    assert buyer.limit_order(price="30000", quantity="0.001").body["status"] == "FILLED"
+    server.stop()
+    assert "--market none" in up_fails(server.data, "--port", "0", market="simulated")
+
+
+def test_recorded_trades_happen_and_take_what_accounts_have_resting(start: Any, tmp_path: Path) -> None:
+    recording = tmp_path / "BTCUSDT-trades-2021-01-08.csv"
+    first_ms = 1_610_064_000_000
+    rows = [(1, "40000.00", 0, True), (2, "40010.00", 200, False), (3, "39000.00", 1500, True)]
+    recording.write_text(
+        "".join(f"{number},{price},0.5,0,{first_ms + ms},{maker},True\n" for number, price, ms, maker in rows)
+    )
+    server = start(market=f"replay:{recording}")
+    key = server.call()
+    bid = key.limit_order(price="39500", quantity="0.1").body["orderId"]
+    until = time.monotonic() + 10
+    while key("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": bid}).body["status"] != "FILLED":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    prints = key("GET", "/api/v3/trades", {"symbol": "BTCUSDT", "limit": 4}, signed=False).body
+    assert [(one["price"], one["qty"]) for one in prints] == [
+        ("40000.00000000", "0.50000000"),
+        ("40010.00000000", "0.50000000"),
+        ("39500.00000000", "0.10000000"),
+        ("39000.00000000", "0.40000000"),
+    ]
+    server.stop()
+    assert "replay" in up_fails(server.data, "--port", "0", market="simulated")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--market", "replay:nowhere.csv"), "nowhere.csv"),
+        (("--market", "sideways"), "sideways"),
+        (("--trusted-proxy", "300.1.1.1"), "300.1.1.1"),
+        (("--api-date", "yesterday"), "yesterday"),
+        (("--host", "198.51.100.7"), "198.51.100.7"),
+        (("--port", "70000"), "70000"),
+    ],
+)
+def test_an_impossible_option_is_one_clear_line(tmp_path: Path, options: tuple[str, ...], named: str) -> None:
+    done = sparekey("up", *options, data=tmp_path / "data")
+    assert done.returncode == 1, done
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert named in done.stderr
+
+
+def test_a_folder_that_is_somebody_elses_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert "thesis.txt" in up_fails(tmp_path, "--port", "0")
+    assert set(os.listdir(tmp_path)) <= {"thesis.txt", "lock"}
+
+
+# --- what it says ----------------------------------------------------------------------------------------------------
+
+
+def test_what_up_prints_can_be_pasted(start: Any) -> None:
+    server = start(market="simulated")
+    assert server.url in server.said
+    assert str(server.data / "bot.env") in server.said
+    curl = re.search(r"curl '(\S+)'", server.said)
+    assert curl is not None
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(curl[1], timeout=10) as reply:
+        assert float(json.load(reply)["price"]) > 0
+    pasted = re.findall(r"^  ((?:import|env|exchange)\b.*)$", server.said, re.MULTILINE)
+    assert len(pasted) == 3
+    program = "\n".join([*pasted, "print(exchange.fetch_balance()['USDT']['free'])"])
+    # Whatever is not led to this server ends at a proxy that nobody runs.
+    away = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, env=os.environ | away
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
+
+
+def test_health_readiness_and_metrics_are_served_on_the_same_port(start: Any) -> None:
+    server = start(market="simulated")
+    server.call().limit_order()
+    assert server.page("/healthz")[0] == 200
+    status, page = server.page("/readyz")
+    assert (status, page["ready"], page["status"]) == (200, True, "ok")
+    assert set(page["components"]) == {
+        "journal", "archive", "calls", "addresses", "market", "checkpoints", "snapshots",
+    }  # fmt: skip
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        f"{server.url}/metrics", timeout=10
+    ) as reply:
+        samples = dict(line.rsplit(" ", 1) for line in reply.read().decode().splitlines() if not line.startswith("#"))
+    assert float(samples["sparekey_journal_position"]) > 0
+    assert float(samples['sparekey_http_requests_total{family="api",status="2xx"}']) >= 1
+
+
+def test_both_loopbacks_answer(start: Any) -> None:
+    server = start()
+    port = urllib.parse.urlsplit(server.url).port
+    for host in ("127.0.0.1", "::1"):
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection.request("GET", "/api/v3/ping")
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_verify_works_beside_a_running_server_too(start: Any) -> None:
+    server = start(market="simulated")
+    server.call().limit_order()
+    done = sparekey("log", "verify", "--json", data=server.data)
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert set(report) == {
+        "directory", "batches", "records", "position", "shards", "checkpoints", "vouchedPosition", "snapshots",
+        "problems", "warnings",
+    }  # fmt: skip
+    assert set(report["shards"]) == {"access", "spot"}
+
+
+def test_verify_says_what_is_no_data_directory(tmp_path: Path) -> None:
+    done = sparekey("log", "verify", "--json", data=tmp_path)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["reason"] == "data-directory-unusable"
+
+
+def test_the_consoles_address_shows_a_page(start: Any) -> None:
+    server = start("--profile", "current")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(server.url, timeout=10) as reply:
+        page = reply.read().decode()
+        assert "script" not in reply.headers["Content-Security-Policy"]
+    assert "<dd>current</dd>" in page
+    for path in re.findall(r'href="([^"]+)"', page):
+        with opener.open(server.url + path, timeout=10) as reply:
+            assert reply.status == 200

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from sparekey.console.front_page import SECURITY_HEADERS, front_page
 from sparekey.console.management import Management, ManagementRefused
 
 _Text = Annotated[str, Field(max_length=20_000)]
@@ -43,8 +45,8 @@ class Duration(_Body):
     duration: Annotated[str, Field(max_length=40)]
 
 
-def make_console(management: Management, operator_token: str) -> FastAPI:
-    """The ASGI application of the console: for now the management API and its OpenAPI document."""
+def make_console(management: Management, operator_token: str, facts: Mapping[str, str] | None = None) -> FastAPI:
+    """The ASGI application of the console: for now a front page with `facts`, and the management API."""
     application = FastAPI(
         title="Sparekey management API",
         version="1",
@@ -52,6 +54,12 @@ def make_console(management: Management, operator_token: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+
+    page = front_page(facts or {})
+
+    @application.get("/", include_in_schema=False)
+    async def show_front_page() -> HTMLResponse:
+        return HTMLResponse(page, headers=SECURITY_HEADERS)
 
     def need_operator(authorization: Annotated[str, Header()] = "") -> None:
         scheme, _, token = authorization.partition(" ")

@@ -87,6 +87,8 @@ class DataDirectory:
         try:
             _make_directory(path)
             _check_owner(path)
+            if _read_about(path) is None:
+                _check_ours(path)  # before the lock leaves a file in somebody's folder, and again once it is held
             lock = _lock(path)
         except DataDirectoryError:
             raise
