@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from math import isqrt
 
 import msgspec
@@ -154,10 +155,10 @@ class History:
             high = max(opened, closed) + scale_e3 * (bits & 0xFFFF) * 9 // 655_360_000
             low = max(min(opened, closed) - scale_e3 * (bits >> 16 & 0xFFFF) * 9 // 655_360_000, 1)
             # A wild day is a busy one: 70 to 130 % of the mean, more with the variance.
-            activity_e3 = (700 + (bits >> 32) % 600) * (2_000 + variances[k]) // 3_000
+            activity_e6 = (700_000 + (bits >> 24) % 600_000) * (2_000 + variances[k]) // 3_000
             minutes = -(-span_us // MINUTE_US)
-            volume = daily_volume // self._step * activity_e3 // 1_000 * span_us // DAY_US
-            trades = min(_TRADES_A_DAY * activity_e3 // 1_000 * span_us // DAY_US, volume // 2)
+            volume = daily_volume // self._step * activity_e6 // 1_000_000 * span_us // DAY_US
+            trades = min(_TRADES_A_DAY * activity_e6 // 1_000_000 * span_us // DAY_US, volume // 2)
             trades = max(trades, _LEAST_TRADES_A_MINUTE * minutes)
             volume = max(volume, 2 * trades)
             days.append(
@@ -172,7 +173,7 @@ class History:
                     closed,
                     volume,
                     trades,
-                    volume * (460 + (bits >> 48) % 80) // 1_000,
+                    volume * (460_000 + (bits >> 40) % 80_000) // 1_000_000,
                     variances[k],
                 )
             )
@@ -211,6 +212,8 @@ class History:
         volume_weights: list[int] = []
         for index, closed in enumerate(closes):
             state, bits = next_random(state)
+            if index == count - 1:  # perhaps cut short
+                scale_e3 = max(span.close * _sigma_e9(last_us, span.variance_e3) // 1_000_000, 1)
             up, down = (opened, closed) if opened > closed else (closed, opened)
             highs.append(min(up + scale_e3 * (bits & 0xFFFF) * 9 // 655_360_000, span.high))
             lows.append(max(down - scale_e3 * (bits >> 16 & 0xFFFF) * 9 // 655_360_000, span.low))
@@ -417,23 +420,24 @@ class History:
 
 
 def _path(minute: _Span, draws: Sequence[int]) -> list[int]:
-    """Prices of a minute's trades: from open to close, once at the high and once at the low at least, never beyond."""
+    """Prices of a minute's trades: from the open by way of high and low, in either order, to the close."""
     count = len(draws)
-    change, low, high = minute.close - minute.open, minute.low, minute.high
-    width = high - low + 1
-    prices: list[int] = []
-    away = 0
-    for index, bits in enumerate(draws):
-        # A walk on the ticks that is pulled to the straight line.
-        away = away * 7 // 8 + (bits >> 32 & 0xFF) * width // 640 - width // 5
-        price = minute.open + change * index // count + away
-        prices.append(high if price > high else low if price < low else price)
+    low, high = minute.low, minute.high
     # Two inner places of the four or more, never the same.
     at_high = 1 + draws[0] % (count - 2)
     at_low = 1 + draws[1] % (count - 3)
-    prices[at_high] = high
-    prices[at_low + (at_low >= at_high)] = low
-    prices[0], prices[-1] = minute.open, minute.close
+    at_low += at_low >= at_high
+    way = [(0, minute.open), *sorted([(at_high, high), (at_low, low)]), (count - 1, minute.close)]
+    width = high - low
+    prices: list[int] = []
+    for (start, began), (end, reached) in pairwise(way):
+        prices.append(began)
+        for index in range(start + 1, end):
+            # Along the line, up to a sixtieth of the minute's range beside it.
+            beside = ((draws[index] >> 32 & 0xFF) - 128) * width // 7_680
+            price = began + (reached - began) * (index - start) // (end - start) + beside
+            prices.append(high if price > high else low if price < low else price)
+    prices.append(minute.close)
     return prices
 
 
