@@ -260,6 +260,9 @@ def test_a_revoked_key_is_refused_like_any_other_and_the_log_does_not_hold_the_l
     opened, denied = streaming.served.application.told
     assert (opened[0].path, opened[1].status, opened[1].api_key) == (b"/ws", 101, "K" * 64)
     assert (denied[0].path, denied[1].status, denied[1].reason) == (b"/ws", 401, "key-deleted")
+    for path in (f"/stream/ws/{text}", f"/fstream/ws/{text}"):
+        streaming.peer(path)
+        assert text.encode() not in streaming.served.application.told[-1][0].path
 
 
 def test_a_banned_address_is_refused(streaming: Streaming) -> None:
@@ -605,6 +608,7 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_hear_everything(s
             assert good.hear() == update(heard)
         assert heard < 200_000, "it was never dropped"
     assert streaming.streams.feed.listeners == 1
+    assert streaming.served.server.tally.faults["stream-unread"] == 1
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     assert slow.lost()
     streaming.credit()
@@ -616,3 +620,10 @@ def test_one_large_commit_does_not_cost_a_reader_its_place(streaming: Streaming)
     streaming.credit(times=2_000)  # several times of what may be pending
     assert [peer.hear()["d"] for _ in range(2_000)][-1] == "2000.00000000"
     assert streaming.streams.dropped == 0
+
+
+def test_when_an_event_cannot_be_told_no_stream_goes_on_with_a_gap(streaming: Streaming) -> None:
+    peer, idle = streaming.peer(f"/ws/{streaming.door.key()}"), streaming.peer()
+    broken = Published(Record("spot", 1, NOW_US, 1, None, ()), [BalanceAdjusted(1, "USDT", None, NOW_US)], 1)  # type: ignore[arg-type]
+    streaming.served.run(lambda: streaming.streams.receive([broken]))
+    assert peer.closing() == idle.closing() == (1011, "Events were lost.")

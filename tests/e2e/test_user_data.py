@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import random
 import threading
 import time
@@ -13,6 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from binance_common.configuration import ConfigurationWebSocketStreams
+from binance_sdk_spot.spot import Spot
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -213,6 +217,39 @@ def test_of_500_orders_nothing_is_lost_and_nothing_comes_twice(venue: Venue) -> 
         assert {one["a"]: (one["f"], one["l"]) for one in position["B"]} == {
             asset: balances[asset] for asset in ("BTC", "USDT")
         }
+
+
+def test_the_official_sdk_hears_events_of_the_types_that_it_declares(
+    venue: Venue, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It subscribes after connecting, and reads each event into its own model; a wrong type would raise in there."""
+    call = Caller(venue.url, venue.key(fund={"USDT": "1000", "BTC": "1"}))
+    text = listen_key(call)
+
+    async def listen() -> list[Any]:
+        heard: asyncio.Queue[Any] = asyncio.Queue()
+        configuration = ConfigurationWebSocketStreams(stream_url=f"ws{venue.url.removeprefix('http')}")
+        client = Spot(config_ws_streams=configuration).websocket_streams
+        await client.create_connection()
+        handle = await client.user_data(text)
+        handle.on("message", heard.put_nowait)
+        await asyncio.to_thread(call.limit_order, side="SELL", price="50000", strategyId=7)
+        await asyncio.to_thread(call.limit_order, price="50000", selfTradePreventionMode="EXPIRE_TAKER")
+        events = [await asyncio.wait_for(heard.get(), 10) for _ in range(5)]
+        await client.close_connection()
+        return [event.actual_instance for event in events]
+
+    events = asyncio.run(listen())
+    assert [type(event).__name__ for event in events] == [
+        "ExecutionReport",
+        "OutboundAccountPosition",
+        "ExecutionReport",
+        "ExecutionReport",
+        "OutboundAccountPosition",
+    ]
+    assert (events[0].x, events[0].j, events[0].c) == ("NEW", 7, events[0].c)
+    assert (events[3].x, events[3].X, events[3].U) == ("TRADE_PREVENTION", "EXPIRED_IN_MATCH", events[0].i)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 # --- how it ends -----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from websockets.server import ServerProtocol
 
 from sparekey.sequencer.ports import Published
 from sparekey.server.http import HttpServer
-from sparekey.server.replies import overload_reply, render
+from sparekey.server.replies import failure_reply, overload_reply, render
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.errors import PublicError, error_body, public_error, retry_after
 from sparekey.wire.listen_keys import ListenKey
@@ -93,6 +93,8 @@ class Streams:
         self.limits = limits if limits is not None else StreamLimits()
         self.monotonic_s = monotonic_s
         self.connections: set[StreamConnection] = set()
+        #: connections that have something buffered since the last commit
+        self._buffering: list[StreamConnection] = []
         #: connections that were dropped because their clients did not read
         self.dropped = 0
 
@@ -102,12 +104,17 @@ class Streams:
         return is_stream_path(path)
 
     def take(self, server: HttpServer, transport: asyncio.Transport, request: Request, data: bytes) -> None:
-        reply = self._open(server, transport, request, data)
+        try:
+            reply = self._open(server, transport, request, data)
+        except Exception:
+            _log.exception("a stream could not be opened")
+            reply = failure_reply()
         if reply.status != 101:
             transport.write(render(reply, server.date, True, False))
             transport.close()
         # A listenKey is as good as a password for reading, so it does not go into the log.
-        request.path = request.path[:3] if request.path.startswith(b"/ws/") else request.path
+        before, mark, _ = request.path.partition(b"/ws/")
+        request.path = before + b"/ws" if mark else before
         server.record(request, reply, server.wall_us())
 
     def _open(self, server: HttpServer, transport: asyncio.Transport, request: Request, data: bytes) -> Reply:
@@ -160,16 +167,26 @@ class Streams:
     def receive(self, published: Sequence[Published]) -> None:
         if not self.connections:
             return
-        for one in published:
-            if one.record.shard == "spot":
-                if one.effects:
-                    self.feed.tell(one)
-            elif one.record.shard == "access":
-                # A key, an account or the policy clock changed: ask anew before anybody hears what came after.
-                for connection in list(self.connections):
-                    connection.recheck()
-        for connection in list(self.connections):
+        try:
+            for one in published:
+                if one.record.shard == "spot":
+                    if one.effects:
+                        self.feed.tell(one)
+                elif one.record.shard == "access":
+                    # A key, an account or the policy clock changed: ask anew before anybody hears what came after.
+                    for connection in list(self.connections):
+                        connection.recheck()
+        except Exception:
+            # Better no stream than one with a gap that nobody sees: clients connect anew and ask over REST.
+            _log.exception("streams cannot tell what happened; they are closed")
+            for connection in list(self.connections):
+                connection.end(CloseCode.INTERNAL_ERROR, "Events were lost.")
+        buffering, self._buffering = self._buffering, []
+        for connection in buffering:
             connection.flush()
+
+    def note_buffering(self, connection: StreamConnection) -> None:
+        self._buffering.append(connection)
 
 
 class StreamConnection(asyncio.Protocol):
@@ -329,6 +346,8 @@ class StreamConnection(asyncio.Protocol):
 
     def push(self, stream: str, payload: bytes) -> None:
         """Buffer a frame for the next `flush`."""
+        if not self._pending:
+            self.streams.note_buffering(self)
         self._send(combined(stream, payload) if self.combined else payload)
 
     def _send(self, payload: bytes) -> None:
@@ -349,6 +368,7 @@ class StreamConnection(asyncio.Protocol):
         if unread > self.streams.limits.pending_bytes:
             _log.warning("dropped a stream of %s: %d bytes were left unread", self.ip, unread)
             self.streams.dropped += 1
+            self.server.tally.faults["stream-unread"] += 1
             self._leave()
             self._transport.abort()
         else:
@@ -369,7 +389,8 @@ class StreamConnection(asyncio.Protocol):
             self._leave()
             self._ends_s = self.server.now_s + self.streams.limits.farewell_s
 
-    def _close(self, code: int, reason: str) -> None:
+    def end(self, code: int, reason: str) -> None:
+        """Say what is buffered, then why this is the end."""
         if self._protocol.state is OPEN:
             self.flush()
             self._protocol.send_close(code, reason)
@@ -397,7 +418,7 @@ class StreamConnection(asyncio.Protocol):
             self._write_protocol()
         elif now_s - self._born_s >= limits.lifetime_s:
             self._say_shutdown()
-            self._close(CloseCode.GOING_AWAY, "24 hours are over")
+            self.end(CloseCode.GOING_AWAY, "24 hours are over")
         else:
             if now_s - self._pinged_s >= limits.ping_s:
                 self._pinged_s = now_s
@@ -412,13 +433,13 @@ class StreamConnection(asyncio.Protocol):
         """End what may not go on: an expired listenKey's stream with its event, a revoked API key's connection."""
         door = self.streams.door
         if door.banned(self.ip) is not None:
-            self._close(CloseCode.POLICY_VIOLATION, "The address is banned.")
+            self.end(CloseCode.POLICY_VIOLATION, "The address is banned.")
             return
         now_us = door.clocks.policy_us()
         for subscription in list(self._subscriptions.values()):
             key = subscription.key
             if door.judge(key, self.ip) is not None:
-                self._close(CloseCode.POLICY_VIOLATION, _GATE_CLOSED)
+                self.end(CloseCode.POLICY_VIOLATION, _GATE_CLOSED)
                 return
             if key.closed:
                 self._unsubscribe(key.text)
@@ -432,7 +453,7 @@ class StreamConnection(asyncio.Protocol):
     def shut(self) -> None:
         """The server stops: say so, and close."""
         self._say_shutdown()
-        self._close(CloseCode.GOING_AWAY, "The server stops.")
+        self.end(CloseCode.GOING_AWAY, "The server stops.")
 
     def cut(self) -> None:
         self._transport.abort()
