@@ -216,6 +216,9 @@ class FixedQuotes:
     def decide_requote(self, symbol: str, price: int) -> Any:
         return Renewed(((price - units("0.01"), units("1")),), ((price + units("0.01"), units("1")),))
 
+    def decide_release(self, symbol: str) -> Any | None:
+        return None
+
     def apply(self, event: Any) -> None:
         self._bids, self._asks = list(event.bids), list(event.asks)
 

@@ -323,11 +323,11 @@ class _Start:
 
         pace = MarketPace(sequencer.submit, busy, _monotonic_us, self._loop.call_later)
         replay: ReplayPace | None = None
-        if recording is not None:
+        if recording is not None and recording.symbol in participants.recorded_symbols:
             replay = ReplayPace(
                 sequencer.submit,
                 Pacing(recording),
-                loop=settings.replay_end == "loop",
+                at_end=settings.replay_end,
                 busy=busy,
                 monotonic_us=_monotonic_us,
                 call_later=self._loop.call_later,
@@ -463,8 +463,11 @@ class _Start:
                 )
             return
         if opened is not None:
-            recorded = [symbol.symbol for symbol in opened.symbols if symbol.recorded]
-            if recorded != ([] if recording is None else [recording.symbol]):
+            recorded = participants.recorded_symbols
+            taken_over = not recorded and any(symbol.recorded for symbol in opened.symbols)
+            if taken_over and recording is not None and settings.replay_end == "simulated":
+                self._notes.append("The recording is over: participants trade on from where it ended.")
+            elif recorded != ([] if recording is None else [recording.symbol]):
                 kind = f"replays {recorded[0]}" if recorded else "is simulated"
                 raise StartRefused(
                     f"the market of {settings.data} {kind}, which cannot change; start it with --market "

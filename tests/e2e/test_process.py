@@ -425,3 +425,28 @@ def test_the_consoles_address_shows_a_page(start: Any) -> None:
     for path in re.findall(r'href="([^"]+)"', page):
         with opener.open(server.url + path, timeout=10) as reply:
             assert reply.status == 200
+
+
+def test_participants_take_over_from_a_recording_and_go_on_after_a_restart(start: Any, tmp_path: Path) -> None:
+    recording = tmp_path / "BTCUSDT-trades-2021-01-08.csv"
+    recording.write_text("1,40000.00,0.5,0,1610064000000,True,True\n")
+    options = ("--replay-end", "simulated")
+    server = start(*options, market=f"replay:{recording}")
+
+    def trades() -> list[Any]:
+        rows: list[Any] = server.call()(
+            "GET", "/api/v3/trades", {"symbol": "BTCUSDT", "limit": 1000}, signed=False
+        ).body
+        first = next(number for number, row in enumerate(rows) if row["price"] == "40000.00000000")
+        return rows[first:]
+
+    until = time.monotonic() + 20
+    while len(trades()) < 5:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert all(abs(float(one["price"]) - 40_000) < 400 for one in trades())
+    server.stop()
+    server = start(*options, market=f"replay:{recording}")
+    assert "participants trade on" in server.said
+    server.stop()
+    start("--market", "simulated")

@@ -113,6 +113,13 @@ class Requoted(Event, frozen=True):
     asset_fair: int
 
 
+class Released(Event, frozen=True):
+    """A symbol's recording is over: ticks move it from now on, and its base asset starts from `asset_fair`."""
+
+    symbol: str
+    asset_fair: int
+
+
 class _Asset(msgspec.Struct):
     """Fair price in 1e-8 * FINE units of the measure, and the variance multiplier in 1e-6.
 
@@ -150,7 +157,7 @@ class SeededParticipants:
     `rules_of` tells a listed symbol's rules; asked when the market opens and after a load, never in between.
     """
 
-    event_types: tuple[type, ...] = (MarketMoved, Requoted)
+    event_types: tuple[type, ...] = (MarketMoved, Requoted, Released)
 
     def __init__(self, rules_of: Callable[[str], SymbolRules | None]) -> None:
         self._rules_of = rules_of
@@ -303,6 +310,19 @@ class SeededParticipants:
         fair = max(price, 1) * FINE
         return Requoted(symbol, fair, fair if rules.quote_asset == MEASURE else 0)
 
+    @property
+    def recorded_symbols(self) -> list[str]:
+        """Symbols whose prints come from a recording that is not over."""
+        return [market.symbol for market in self._symbols.values() if market.recorded]
+
+    def decide_release(self, symbol: str) -> Released | None:
+        market = self._symbols.get(symbol)
+        if market is None or not market.recorded:
+            return None
+        rules = self._rules[symbol]
+        quote_worth = self._worth(rules.quote_asset)
+        return Released(symbol, min(max(market.fair * quote_worth // _MEASURE_FAIR, FINE), _MAX_FAIR))
+
     # --- applying ----------------------------------------------------------------------------------------------------
 
     def apply(self, event: Any) -> None:
@@ -326,6 +346,14 @@ class SeededParticipants:
             if event.asset_fair and asset.recorded:
                 asset.fair = event.asset_fair
             # Crosses of the asset follow at once: they are quoted from its fair price.
+            self._ladders.clear()
+        elif type(event) is Released:
+            released = self._symbols[event.symbol]
+            released.recorded = False
+            released.fair = 0
+            asset = self._asset_of[self._rules[event.symbol].base_asset]
+            asset.recorded = False
+            asset.fair = event.asset_fair
             self._ladders.clear()
         else:
             raise ValueError(f"{type(event).__name__} is no event of the participants")

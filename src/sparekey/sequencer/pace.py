@@ -13,7 +13,7 @@ from sparekey.access.commands import RunDueTimers
 from sparekey.market.recordings import Pacing
 from sparekey.terms.clocktime import SECOND_US
 from sparekey.terms.refusals import Refusal
-from sparekey.venue.commands import MarketTick, ReplayPrints
+from sparekey.venue.commands import EndReplay, MarketTick, ReplayPrints
 
 _log = logging.getLogger(__name__)
 
@@ -88,21 +88,24 @@ class MarketPace:
 
 
 class ReplayPace:
-    """Lets recorded prints happen at the distances in time that they were recorded with; `loop`: again and again."""
+    """Lets recorded prints happen at the distances in time that they were recorded with.
+
+    At the end: `halt` and nothing more happens, `loop` and they begin again, or `simulated` and participants take over.
+    """
 
     def __init__(
         self,
         submit: Submit,
         pacing: Pacing,
         *,
-        loop: bool,
+        at_end: str,
         busy: Callable[[], bool],
         monotonic_us: Callable[[], int],
         call_later: CallLater,
     ) -> None:
         self._submit = submit
         self._pacing = pacing
-        self._loop = loop
+        self._at_end = at_end
         self._busy = busy
         self._monotonic_us = monotonic_us
         self._call_later = call_later
@@ -133,7 +136,9 @@ class ReplayPace:
                 _log.warning("%s", self.problem)
                 return
         if pacing.finished:
-            if not self._loop:
+            if self._at_end == "simulated":
+                self._submit("spot", EndReplay(pacing.recording.symbol))
+            if self._at_end != "loop":
                 return
             pacing.rewind()
             # The first print follows the last one like any other, a moment later.

@@ -108,6 +108,12 @@ class ReplayPrints(Command, frozen=True):
     prints: tuple[MarketPrint, ...]
 
 
+class EndReplay(Command, frozen=True):
+    """The recording of a symbol is over: from now on participants trade it like any other."""
+
+    symbol: str
+
+
 SpotCommand = (
     ListAsset
     | ListSymbol
@@ -120,4 +126,5 @@ SpotCommand = (
     | OpenMarket
     | MarketTick
     | ReplayPrints
+    | EndReplay
 )

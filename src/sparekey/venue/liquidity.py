@@ -48,6 +48,10 @@ class Participants(Protocol):
         """The event after recorded prints: quotes of `symbol` stand around `price` from now on."""
         ...
 
+    def decide_release(self, symbol: str) -> Any | None:
+        """The event after which participants trade a recorded symbol themselves; None if it is not recorded."""
+        ...
+
     def apply(self, event: Any) -> None: ...
 
     def note_taken(self, symbol: str, quote_quantity: int, is_buy: bool) -> None:
@@ -78,6 +82,9 @@ class NoParticipants:
 
     def decide_requote(self, symbol: str, price: int) -> Any:
         raise ValueError("there are no participants to quote")
+
+    def decide_release(self, symbol: str) -> Any | None:
+        return None
 
     def apply(self, event: Any) -> None:
         raise ValueError(f"{type(event).__name__} is no event of an empty market")

@@ -16,7 +16,7 @@ import msgspec
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import fee, notional
-from sparekey.venue.commands import MarketTick, ReplayPrints, SpotCommand
+from sparekey.venue.commands import EndReplay, MarketTick, ReplayPrints, SpotCommand
 from sparekey.venue.effects import Effect
 from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, QuotesTaken, SpotEvent
 from sparekey.venue.liquidity import Participants, Taker
@@ -50,6 +50,8 @@ class SpotShard:
             return self._tick(command, time_us)
         if kind is ReplayPrints:
             return self._replay(command, time_us)
+        if kind is EndReplay:
+            return self._end_replay(command, time_us)
         outcome = decide(self.state, command, time_us)
         if outcome.__class__ is not Refusal and outcome:
             self.apply(outcome, time_us)  # type: ignore[arg-type]
@@ -117,6 +119,20 @@ class SpotShard:
             self._step([renewed], time_us, events)
             if market.orders:
                 self._step(self._crossed(market), time_us, events)
+        return events
+
+    def _end_replay(self, command: EndReplay, time_us: int) -> list[Any] | Refusal:
+        market = self.state.markets.get(command.symbol)
+        if market is None:
+            return _SYMBOL_UNKNOWN
+        released = self.participants.decide_release(command.symbol)
+        events: list[Any] = []
+        if released is not None:
+            self._step([released], time_us, events)
+            # Quotes of its crosses may have moved with it.
+            for one in self.state.markets.values():
+                if one.orders:
+                    self._step(self._crossed(one), time_us, events)
         return events
 
     def _step(self, decided: list[Any], time_us: int, events: list[Any]) -> None:

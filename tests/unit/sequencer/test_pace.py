@@ -12,7 +12,7 @@ from sparekey.sequencer.pace import LONGEST_TICK_US, DueTimers, MarketPace, Repl
 from sparekey.terms.clocktime import DAY_US, HOUR_US, SECOND_US
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
-from sparekey.venue.commands import MarketTick, ReplayPrints
+from sparekey.venue.commands import EndReplay, MarketTick, ReplayPrints
 
 
 class Turned:
@@ -125,7 +125,7 @@ def test_a_market_that_refuses_its_ticks_says_so_and_heals() -> None:
     assert pace.problem == ""
 
 
-def replayed(offsets_ms: list[int], *, loop_it: bool = False) -> tuple[Turned, Shards, ReplayPace]:
+def replayed(offsets_ms: list[int], *, at_end: str = "halt") -> tuple[Turned, Shards, ReplayPace]:
     start_ms = 1_610_064_000_000
     lines = [f"{n},100.0,1,100.0,{start_ms + ms},True,True" for n, ms in enumerate(offsets_ms, 1)]
     loop = Turned()
@@ -134,7 +134,7 @@ def replayed(offsets_ms: list[int], *, loop_it: bool = False) -> tuple[Turned, S
     pace = ReplayPace(
         shards.submit,
         pacing,
-        loop=loop_it,
+        at_end=at_end,
         busy=lambda: True,
         monotonic_us=loop.monotonic_us,
         call_later=loop.call_later,
@@ -156,10 +156,18 @@ def test_recorded_prints_keep_their_distances_and_each_happens_once() -> None:
 
 
 def test_a_recording_begins_again_where_it_is_told_to() -> None:
-    loop, shards, pace = replayed([0, 2_000], loop_it=True)
+    loop, shards, pace = replayed([0, 2_000], at_end="loop")
     pace.start()
     loop.turn(7 * SECOND_US)
     assert [at for at, _ in arrivals(shards)] == [0, 2_000, 3_000, 5_000, 6_000]
+
+
+def test_participants_take_over_where_a_recording_ends_if_they_are_told_to() -> None:
+    loop, shards, pace = replayed([0, 2_000], at_end="simulated")
+    pace.start()
+    loop.turn(7 * SECOND_US)
+    assert [type(command) for _, _, command, _ in shards.came] == [ReplayPrints, ReplayPrints, EndReplay]
+    assert not loop.calls
 
 
 def test_many_recorded_prints_of_one_moment_come_in_commands_of_bounded_size() -> None:
