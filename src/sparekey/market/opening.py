@@ -35,6 +35,7 @@ def compose_opening(
         if symbol not in rules:
             raise ValueError(f"there is a recording of {symbol}, which this venue does not list")
     prices = {anchor.symbol: recorded.get(anchor.symbol, anchor.price) for anchor in anchors}
+    _value_by_recordings(recorded, rules, prices)
     opened = []
     for anchor in anchors:
         own = rules[anchor.symbol]
@@ -65,6 +66,15 @@ def _listed(symbol: str, rules_of: RulesOf) -> SymbolRules:
     if rules is None:
         raise ValueError(f"the market's symbol {symbol} is not listed")
     return rules
+
+
+def _value_by_recordings(recorded: Mapping[str, int], rules: Mapping[str, SymbolRules], prices: dict[str, int]) -> None:
+    """A recorded cross tells what its base asset is worth; its USDT symbol opens there, so that the triangle holds."""
+    usdt = {listed.base_asset: symbol for symbol, listed in rules.items() if listed.quote_asset == "USDT"}
+    for symbol, price in recorded.items():
+        base, quote = usdt.get(rules[symbol].base_asset), usdt.get(rules[symbol].quote_asset)
+        if base is not None and quote is not None and base not in recorded:
+            prices[base] = price * prices[quote] // ONE
 
 
 def _cross_price(own: SymbolRules, rules: Mapping[str, SymbolRules], prices: Mapping[str, int]) -> int:

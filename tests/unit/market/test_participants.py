@@ -247,10 +247,17 @@ def test_crosses_follow_a_recorded_price() -> None:
 
 
 def test_a_recorded_cross_leaves_the_other_prices_alone() -> None:
-    live, plain = LiveMarket(recorded={"XRPETH": 141_342}), LiveMarket()
+    live = LiveMarket(recorded={"XRPETH": 141_342})
+    quoted = live.depth("XRPUSDT"), live.depth("ETHUSDT")
     live.do(ReplayPrints("XRPETH", (MarketPrint(150_000, ONE, True),)))
-    assert live.depth("XRPUSDT") == plain.depth("XRPUSDT")
+    assert (live.depth("XRPUSDT"), live.depth("ETHUSDT")) == quoted
     assert middle(*live.depth("XRPETH")) == pytest.approx(150_000, rel=0.001)
+
+
+def test_the_assets_of_a_recorded_cross_open_where_the_triangle_holds() -> None:
+    live = LiveMarket(recorded={"XRPETH": 141_342})
+    implied = middle(*live.depth("XRPUSDT")) / middle(*live.depth("ETHUSDT"))
+    assert implied == pytest.approx(141_342 / ONE, rel=0.002)
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
