@@ -1,0 +1,345 @@
+"""Records the golden journals of this engine version: `python -m tests.make_golden [--again]`.
+
+Sessions are scripted and played through the real sequencer into a journal: accounts and keys, orders of every kind,
+cancels, self-trade prevention, a market's ticks, clocks. The same script gives the same file. A released version is
+never recorded again: a decision that changes raises `ENGINE_VERSION` and gets files of its own beside the old ones.
+Before a release, `--again` replaces what is there.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sparekey.access.commands import (
+    AcceptTotpStep,
+    AdvanceClock,
+    CreateAccount,
+    CreateKey,
+    DeleteKey,
+    DisableKey,
+    EditKey,
+    EnableKey,
+    EnrolTotp,
+    RemoveTotp,
+    RestoreAccess,
+    RunDueTimers,
+    SetKyc,
+    SetSkew,
+    SuspendAccess,
+)
+from sparekey.access.credentials import api_key_from
+from sparekey.access.shard import AccessShard
+from sparekey.access.state import Key
+from sparekey.assemble import ACCESS, SPOT, load_catalogue, load_policy, make_machines
+from sparekey.market.opening import compose_opening
+from sparekey.sequencer.ports import ENGINE_VERSION, Record
+from sparekey.sequencer.sequencer import Sequencer
+from sparekey.storage.journal import MemoryJournal
+from sparekey.terms.admissions import Admission
+from sparekey.terms.clocktime import DAY_US, HOUR_US, SECOND_US
+from sparekey.terms.money import ONE, parse_money
+from sparekey.terms.refusals import Refusal
+from sparekey.venue.commands import (
+    CancelOpenOrders,
+    CancelOrder,
+    Fence,
+    Fund,
+    ListAsset,
+    ListSymbol,
+    MarketTick,
+    PlaceOrder,
+    ReplayPrints,
+    SetOrderLimits,
+)
+from sparekey.venue.events import MarketPrint
+from sparekey.venue.listing import OrderLimit
+from sparekey.venue.spot_shard import SpotShard
+from tests import golden
+from tests.unit.access.venue_of_keys import entropy
+
+START_US = 1_700_000_000_000_000  # 2023-11-14 22:13:20 UTC
+
+ED25519_PEM = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=
+-----END PUBLIC KEY-----
+"""
+RSA_PEM = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAtcNhflwFJq+pe/ajTPTB
+d8UGZsYBaJ6CUoTXzJ5leN5Hz3HulbP084ymdZRleMh6iRK3tiE4dBxD2bCUxs1+
++sFh44YAAEVEDdZNHzw1ZqhqX8ASr6Eg6cMaFYF6Ziu8leqDjXfVZ9KKH82cdkbh
+SDbQLqd6w5ShbGLJfJYM+aEuarYEetoeY9teH3Vqko3ecYgqA3lREH0d1Tfl92VV
+G0c/UvwywuI57gblYQntCqzcgfc9vCu4tcvTNw5eo8FbGjwWAI9tExBGb62sZPHX
+kAGp2iL6YziYx+cmT5o2V1Qmj42LEwUEdUfjLLX8c6LXQNGKy4/euXkmuJg3Du4w
+xwIDAQAB
+-----END PUBLIC KEY-----
+"""
+
+
+class Session:
+    """Both shards behind a sequencer, as a server runs them; `now_us` is the host's clock."""
+
+    def __init__(self) -> None:
+        machines = make_machines()
+        access_shard, spot_shard = machines[ACCESS], machines[SPOT]
+        assert isinstance(access_shard, AccessShard)
+        assert isinstance(spot_shard, SpotShard)
+        self.machines = machines
+        self.access_shard = access_shard
+        self.access, self.spot = access_shard.state, spot_shard.state
+        self.now_us = START_US
+        self.journal = MemoryJournal()
+        self.refusals = 0
+        clocks: dict[str, Callable[[], int]] = {
+            ACCESS: lambda: self.now_us + self.access.policy_offset_us,
+            SPOT: lambda: self.now_us + self.access.skew_us,
+        }
+        self.sequencer = Sequencer(
+            self.journal, machines, clocks, lambda commit: None, follow={ACCESS: self._fences}, lazy_limit=2**62
+        )
+
+    def _fences(self, record: Record) -> Iterable[tuple[str, Any]]:
+        narrowed = self.access_shard.narrowed_keys(record.events)
+        return [(SPOT, Fence(key_id, self.access.seq)) for key_id in narrowed]
+
+    def do(self, shard: str, command: Any) -> Sequence[Any]:
+        outcome = self.sequencer.submit(shard, command)
+        if isinstance(outcome, Refusal):
+            self.refusals += 1
+            return ()
+        return outcome
+
+    def must(self, shard: str, command: Any) -> Sequence[Any]:
+        outcome = self.sequencer.submit(shard, command)
+        assert not isinstance(outcome, Refusal), (command, outcome)
+        return outcome
+
+    def commit(self) -> None:
+        self.sequencer.commit()
+
+    def golden(self) -> golden.Golden:
+        self.commit()
+        return golden.Golden(
+            ENGINE_VERSION, self.journal.position, golden.digests_of(self.machines), list(self.journal.read())
+        )
+
+    # --- shorthand ---------------------------------------------------------------------------------------------------
+
+    def account(self, name: str, **changes: Any) -> int:
+        command = CreateAccount(f"digest of {name}", f"password/{name}", "approved", f"totp/{name}", **changes)
+        return self.must(ACCESS, command)[0].account_id
+
+    def key(
+        self, account_id: int, name: str, kind: str = "hmac", whitelist: tuple[str, ...] = (), permissions: int = 3
+    ) -> Key:
+        public_key = {"hmac": "", "rsa": RSA_PEM, "ed25519": ED25519_PEM}[kind]
+        vault_id = f"hmac-secret/account-{account_id}/{name}" if kind == "hmac" else ""
+        api_key = api_key_from(entropy(name))
+        self.must(
+            ACCESS,
+            CreateKey(account_id, api_key, kind, name, permissions, whitelist, vault_id, public_key, True),
+        )
+        key = self.access.key_by_api_key(api_key)
+        assert key is not None
+        return key
+
+    def admission(self, key: Key) -> Admission:
+        return Admission(key.account_id, key.key_id, self.access.seq, key.dies_us)
+
+    def list_everything(self) -> None:
+        catalogue, policy = load_catalogue(), load_policy("classic")
+        for asset in catalogue.assets:
+            self.must(SPOT, ListAsset(asset))
+        for symbol in catalogue.symbols:
+            self.must(SPOT, ListSymbol(symbol))
+        limits = tuple(
+            OrderLimit(one.interval, one.interval_count, one.window_us, one.limit, policy.gives_back, policy.enforced)
+            for one in policy.families["spot"].orders
+        )
+        self.must(SPOT, SetOrderLimits(limits))
+        self.commit()
+
+
+def keys_session() -> golden.Golden:
+    """Accounts, factors, keys of all types, what narrows them, what expires, and the clocks."""
+    session = Session()
+    session.list_everything()
+    ada, bob = session.account("ada"), session.account("bob", futures_allowed=False)
+    carol = session.must(ACCESS, CreateAccount("digest of carol", "password/carol"))[0].account_id
+    session.commit()
+    for command in (
+        SetKyc(carol, "pending"),
+        SetKyc(carol, "approved"),
+        EnrolTotp(carol, "totp/carol"),
+        AcceptTotpStep(carol, 56_666_666),
+        AcceptTotpStep(carol, 56_666_667),
+        EnrolTotp(carol, "totp/carol-2"),
+    ):
+        session.must(ACCESS, command)
+        session.now_us += SECOND_US
+    first = session.key(ada, "first")
+    listed = session.key(
+        ada, "listed", whitelist=("10.0.0.0/25", "10.0.0.128/25", "::ffff:203.0.113.7"), permissions=127
+    )
+    ed25519 = session.key(bob, "ed25519", "ed25519")
+    rsa = session.key(carol, "rsa", "rsa", whitelist=("2001:db8::/64", "127.0.0.1"))
+    session.commit()
+    for command in (
+        EditKey(first.key_id, label="renamed", permissions=1),
+        EditKey(listed.key_id, whitelist=()),
+        EditKey(first.key_id, whitelist=("198.51.100.7",)),
+        DisableKey(ed25519.key_id),
+        SuspendAccess(bob, "three bans in a day"),
+        RestoreAccess(bob, "it was us"),
+        EnableKey(ed25519.key_id, bob),
+        RemoveTotp(carol),
+        SetKyc(ada, "rejected"),
+        SetKyc(ada, "approved"),
+        SetSkew(3 * SECOND_US),
+        AdvanceClock(89 * DAY_US),
+        SetSkew(0),
+    ):
+        session.must(ACCESS, command)
+        session.now_us += HOUR_US
+        session.commit()
+    session.must(ACCESS, DeleteKey(rsa.key_id, carol))
+    session.key(ada, "late")
+    session.now_us += DAY_US
+    session.must(ACCESS, RunDueTimers())
+    session.must(ACCESS, AdvanceClock(400 * DAY_US))
+    return session.golden()
+
+
+def orders_session() -> golden.Golden:
+    """Accounts among themselves, without a market: every order type and every way in which an order ends."""
+    session = Session()
+    session.list_everything()
+    rng = random.Random(20_231_114)
+    keys = [session.key(session.account(name), name, whitelist=("127.0.0.1",)) for name in ("ada", "bob", "carol")]
+    for key in keys:
+        for asset, amount in (("USDT", "300000"), ("BTC", "9"), ("ETH", "150")):
+            session.must(SPOT, Fund(key.account_id, asset, parse_money(amount)))
+    play_orders(session, keys, rng, 700, lambda symbol: {"BTCUSDT": 30_000, "ETHUSDT": 2_000}[symbol] * ONE)
+    session.must(ACCESS, DisableKey(keys[0].key_id))
+    play_orders(session, keys[1:], rng, 60, lambda symbol: {"BTCUSDT": 30_000, "ETHUSDT": 2_000}[symbol] * ONE)
+    return session.golden()
+
+
+def market_session() -> golden.Golden:
+    """A market's ticks, quick and slow, accounts that rest in it and take from it, and recorded prints."""
+    session = Session()
+    session.list_everything()
+    rng = random.Random(7)
+    keys = [session.key(session.account(name), name, whitelist=("127.0.0.1",)) for name in ("ada", "bob")]
+    for key in keys:
+        for asset, amount in (("USDT", "9000000"), ("BTC", "300"), ("ETH", "700")):
+            session.must(SPOT, Fund(key.account_id, asset, parse_money(amount)))
+    anchors = load_catalogue().anchors
+    session.must(SPOT, compose_opening(7, anchors, session.spot.rules, session.now_us, {"LTCBTC": 155_000}))
+    for second in range(90):
+        elapsed_us = 10 * SECOND_US if 60 <= second < 66 else SECOND_US
+        session.now_us += elapsed_us
+        session.must(SPOT, MarketTick(elapsed_us))
+        play_orders(session, keys, rng, 3, lambda symbol: session.spot.last_price(symbol))
+        if second % 30 == 29:
+            prints = tuple(
+                MarketPrint(155_000 + 100 * rng.randrange(-5, 6), ONE * rng.randrange(1, 9), rng.random() < 0.5)
+                for _ in range(5)
+            )
+            session.must(SPOT, ReplayPrints("LTCBTC", prints))
+            # Deep into the quotes, so that their shape is decided on as well.
+            for key, side in zip(keys, ("BUY", "SELL"), strict=True):
+                order = PlaceOrder(session.admission(key), "BTCUSDT", side, "MARKET", quote_quantity=900_000 * ONE)
+                session.must(SPOT, order)
+        session.commit()
+    return session.golden()
+
+
+def play_orders(
+    session: Session, keys: Sequence[Key], rng: random.Random, count: int, price_of: Callable[[str], int]
+) -> None:
+    """Random orders near the price; refusals are part of the play."""
+    for number in range(count):
+        session.now_us += rng.randrange(1, 400_000)
+        key = rng.choice(keys)
+        symbol = rng.choice(("BTCUSDT", "BTCUSDT", "ETHUSDT"))
+        rules = session.spot.rules(symbol)
+        assert rules is not None
+        roll = rng.random()
+        admission = session.admission(key)
+        if roll < 0.12:
+            mine = session.spot.open_orders(key.account_id)
+            if mine:
+                order = rng.choice(list(mine))
+                by_name = rng.random() < 0.5
+                session.do(
+                    SPOT,
+                    CancelOrder(
+                        admission,
+                        order.symbol,
+                        0 if by_name else order.order_id,
+                        order.client_order_id if by_name else "",
+                        f"cancel-{number}" if rng.random() < 0.5 else "",
+                    ),
+                )
+        elif roll < 0.14:
+            session.do(SPOT, CancelOpenOrders(admission, symbol))
+        else:
+            session.do(SPOT, an_order(rng, admission, symbol, price_of(symbol), rules.tick_size, rules.step_size))
+        if rng.random() < 0.3:
+            session.commit()
+
+
+def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, tick: int, step: int) -> PlaceOrder:
+    side = rng.choice(("BUY", "SELL"))
+    kind = rng.choice(("LIMIT", "LIMIT", "LIMIT", "LIMIT", "LIMIT_MAKER", "MARKET", "MARKET"))
+    named = f"mine-{rng.randrange(10_000)}" if rng.random() < 0.3 else ""
+    quantity = ONE * rng.randrange(1, 80) // 100 // step * step
+    mode = rng.choice(("", "", "", "NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"))
+    if kind == "MARKET":
+        if rng.random() < 0.4:
+            return PlaceOrder(
+                admission, symbol, side, kind, quote_quantity=rng.randrange(20, 9_000) * ONE, prevention_mode=mode
+            )
+        return PlaceOrder(admission, symbol, side, kind, quantity=quantity, prevention_mode=mode)
+    off = rng.choice((-40, -12, -5, -2, -1, 0, 1, 2, 5, 12, 40))
+    limit = (price + price * off // 10_000) // tick * tick
+    return PlaceOrder(
+        admission,
+        symbol,
+        side,
+        kind,
+        rng.choice(("GTC", "GTC", "GTC", "IOC", "FOK")) if kind == "LIMIT" else "",
+        quantity,
+        price=limit,
+        client_order_id=named,
+        prevention_mode=mode,
+        strategy_id=rng.choice((None, 5)),
+        strategy_type=rng.choice((None, 1_000_001)),
+    )
+
+
+SESSIONS: dict[str, Callable[[], golden.Golden]] = {
+    "keys": keys_session,
+    "orders": orders_session,
+    "market": market_session,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    folder = golden.folder_of()
+    if folder.exists() and "--again" not in arguments:
+        print(f"{folder} exists; raise ENGINE_VERSION for a decision that changed, or say --again before a release")
+        return 1
+    for name, play in SESSIONS.items():
+        recorded = play()
+        path = folder / f"{name}.golden"
+        golden.write(path, recorded)
+        print(f"{path.name}: {recorded.records} records, {path.stat().st_size} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
