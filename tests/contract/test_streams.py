@@ -220,7 +220,7 @@ def update(position: int, *, combined: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "target", ["/ws", "/ws/", "/ws/0", "/ws/3", "/stream", "/stream?streams=", "/stream/ws", f"/ws/{'x' * 64}"]
+    "target", ["/ws", "/ws/", "/ws/0", "/ws/3", "/stream", "/stream?streams=", "/stream/ws", f"/ws/{'x' * 36}"]
 )
 def test_addresses_without_a_stream_are_let_in_and_stay_silent(streaming: Streaming, target: str) -> None:
     peer = streaming.peer(target)
@@ -553,6 +553,14 @@ def test_an_expired_listen_key_says_so_and_falls_silent(streaming: Streaming) ->
     streaming.credit()
     assert raw.silent()
     assert raw.ask({"method": "LIST_SUBSCRIPTIONS", "id": 1})["result"] == []
+
+
+def test_a_listen_key_that_is_dead_already_is_said_to_be(streaming: Streaming) -> None:
+    text = "x" * 64
+    peer = streaming.peer(f"/stream?streams={text}")
+    expired = {"e": "listenKeyExpired", "E": NOW_US // 1000, "listenKey": text}
+    assert peer.hear() == {"stream": text, "data": expired}
+    assert peer.ask({"method": "LIST_SUBSCRIPTIONS", "id": 1})["result"] == []
 
 
 def test_a_closed_listen_key_falls_silent_at_once(streaming: Streaming) -> None:

@@ -301,7 +301,7 @@ def test_a_deleted_key_closes_its_stream_within_a_second_and_no_other(venue: Ven
     # The listenKey went with it.
     with stream(venue, f"/ws/{text}") as silent:
         call.limit_order()
-        assert silent.until_quiet() == []
+        assert [event["e"] for event in silent.until_quiet()] == ["listenKeyExpired"]
 
 
 def test_a_key_that_expires_closes_its_stream_without_a_request(venue: Venue) -> None:

@@ -28,7 +28,7 @@ from sparekey.server.http import HttpServer
 from sparekey.server.replies import failure_reply, overload_reply, render
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.errors import PublicError, error_body, public_error, retry_after
-from sparekey.wire.listen_keys import ListenKey
+from sparekey.wire.listen_keys import ListenKey, is_listen_key
 from sparekey.wire.requests import Reply, Request
 from sparekey.wire.stream_control import (
     Control,
@@ -133,11 +133,14 @@ class Streams:
         if len(target.names) > self.limits.streams:
             return _unserved(f"More than {self.limits.streams} streams on one connection.", 400)
         keys: list[ListenKey] = []
+        dead: list[str] = []
         for name in target.names:
             if is_market_stream(name):
                 return _unserved(f"Market streams are not served yet: {name[:128]}")
-            # A name that is no listenKey is let in and stays silent: clients open `/ws/0` and subscribe later.
             key = self.door.find(name)
+            # A name that is no listenKey is let in and stays silent: clients open `/ws/0` and subscribe later.
+            if key is None and is_listen_key(name):
+                dead.append(name)
             if key is not None:
                 refusal = self.door.judge(key, request.ip)
                 if refusal is not None:
@@ -156,7 +159,7 @@ class Streams:
         protocol.send_response(response)
         connection = StreamConnection(self, server, transport, protocol, request.ip, target)
         transport.set_protocol(connection)
-        connection.begin(keys, rest)
+        connection.begin(keys, dead, rest)
         reply = Reply(101, b"")
         if keys:
             reply.api_key = self.door.api_key(keys[0])
@@ -220,12 +223,16 @@ class StreamConnection(asyncio.Protocol):
         self._unanswered: dict[bytes, int] = {}
         self._ends_s = 0  # when a close that was begun must be done; 0: not closing
 
-    def begin(self, keys: list[ListenKey], data: bytes) -> None:
+    def begin(self, keys: list[ListenKey], dead: list[str], data: bytes) -> None:
+        """Listen to `keys`; say of `dead` ones that they are, which a bot that comes back after an outage must know."""
         self.server.connections.add(self)
         self.streams.connections.add(self)
         for key in keys:
             self._subscribe(key)
         self._write_protocol()
+        for name in dead:
+            self._say_expired(name)
+        self.flush()
         if data:
             self.data_received(data)
 
@@ -445,7 +452,10 @@ class StreamConnection(asyncio.Protocol):
                 self._unsubscribe(key.text)
             elif key.expires_us <= now_us:
                 self._unsubscribe(key.text)
-                self.push(key.text, listen_key_expired(key.text, door.clocks.wire_us(), self.microseconds))
+                self._say_expired(key.text)
+
+    def _say_expired(self, name: str) -> None:
+        self.push(name, listen_key_expired(name, self.streams.door.clocks.wire_us(), self.microseconds))
 
     def _say_shutdown(self) -> None:
         self.push(_SHUTDOWN_STREAM, server_shutdown(self.streams.door.clocks.wire_us(), self.microseconds))

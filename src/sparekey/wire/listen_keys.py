@@ -8,12 +8,19 @@ Each API key has a listenKey of its own, so that what becomes of one API key tou
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from sparekey.terms.clocktime import HOUR_US
 
 VALIDITY_US = HOUR_US
 _ENTROPY_BYTES = 48  # 64 characters of URL-safe base64
+_SPELLING = re.compile(r"[A-Za-z0-9_-]{64}\Z")
+
+
+def is_listen_key(text: str) -> bool:
+    """Whether it looks like one, alive or not."""
+    return _SPELLING.match(text) is not None
 
 
 class ListenKey:
