@@ -26,6 +26,8 @@ AHEAD_US = SECOND_US
 
 _KEY_MALFORMED = Refusal(Reason.KEY_MALFORMED)
 _KEY_UNKNOWN = Refusal(Reason.KEY_UNKNOWN)
+#: A proxy that is trusted told an address that does not parse: whoever that is, no key is theirs.
+_FROM_NOWHERE = Refusal(Reason.IP_FOREIGN, ("an address that cannot be read",))
 _BUDGET_EXCEEDED = Refusal(Reason.VERIFICATION_BUDGET_EXCEEDED)
 # `mask & permission` would go through IntFlag's Python-level operator, which costs as much as the look-up of a key.
 _both = int.__and__
@@ -101,7 +103,10 @@ class Gate:
         if policy_now_us >= key.dies_us:
             return _expired(key)
         allowlist = key.allowlist
-        if allowlist is not None and not allowlist.contains(ip):
+        if allowlist is None:
+            if not ip:
+                return _FROM_NOWHERE
+        elif not allowlist.contains(ip):
             return Refusal(Reason.IP_FOREIGN, (ip,))
         if _both(permission, key.permissions) != permission:
             return _permission_missing(key, permission)
@@ -140,6 +145,8 @@ class Gate:
             return key.standing
         if policy_now_us >= key.dies_us:
             return _expired(key)
+        if not ip:
+            return _FROM_NOWHERE
         if key.allowlist is not None and not key.allowlist.contains(ip):
             return Refusal(Reason.IP_FOREIGN, (ip,))
         if _both(permission, key.permissions) != permission:

@@ -128,6 +128,14 @@ def test_a_call_from_an_address_that_is_not_listed_is_foreign(desk: Desk, ip: st
     assert refusal.facts == (ip,)  # type: ignore[union-attr]
 
 
+def test_an_address_that_cannot_be_read_is_nobodys_even_without_a_whitelist(desk: Desk) -> None:
+    key = desk.key(desk.account())
+    assert isinstance(desk.call(key), Admission)
+    assert reason(desk.call(key, ip="")) is Reason.IP_FOREIGN
+    trading = Permission.SPOT_AND_MARGIN_TRADING
+    assert reason(desk.gate.identify("", key.api_key.encode(), trading, desk.now_us)) is Reason.IP_FOREIGN
+
+
 def test_an_edited_whitelist_counts_from_the_next_call_on(desk: Desk) -> None:
     key = desk.key(desk.account(), whitelist=("127.0.0.1",))
     assert isinstance(desk.call(key), Admission)
