@@ -48,7 +48,8 @@ class Head:
     """What a header block says, as far as the API cares. Values are stripped of surrounding blanks.
 
     `length` is the number of body bytes, or CHUNKED. `close`: the client will send nothing more after this request.
-    `ordinary`: nothing but a request and its reply follows from it, no closing, no upgrade, no interim answer.
+    `whole_body` is `length` where nothing but a request and its reply follows from the block (no closing, no upgrade,
+    no interim answer, no chunks), else -1.
     """
 
     __slots__ = (
@@ -61,10 +62,10 @@ class Head:
         "forwarded_for",
         "host",
         "length",
-        "ordinary",
         "time_unit",
         "upgrade",
         "user_agent",
+        "whole_body",
     )
 
     def __init__(self) -> None:
@@ -80,7 +81,7 @@ class Head:
         self.close = False
         self.expects_continue = False
         self.upgrade = b""
-        self.ordinary = False
+        self.whole_body = -1
 
 
 def read_request_line(line: bytes, longest: int) -> tuple[str, bytes, bool, bytes]:
@@ -215,7 +216,8 @@ def understand(fields: list[tuple[bytes, bytes]], is_http_1_1: bool) -> Head:
     head.close = not is_http_1_1 or b"close" in options
     if b"upgrade" in options:
         head.upgrade = upgrade
-    head.ordinary = not (head.close or head.upgrade or head.expects_continue or head.length == CHUNKED)
+    if not (head.close or head.upgrade or head.expects_continue or head.length == CHUNKED):
+        head.whole_body = head.length
     return head
 
 
@@ -243,7 +245,7 @@ class KnownHeads:
     __slots__ = ("_largest", "_old", "_room", "young")
 
     def __init__(self, room: int = 4096, largest: int = 1024) -> None:
-        self.young: dict[bytes, Head] = {}
+        self.young: dict[bytes, Head] = {}  # the same object for good
         self._old: dict[bytes, Head] = {}
         self._room = room
         self._largest = largest

@@ -149,6 +149,7 @@ class HttpServer:
         self.count = self.tally.count
         self.wall_us = wall_us
         self.known_heads = KnownHeads()
+        self.heads_by_heart = self.known_heads.young
         self.connections: set[Timed] = set()
         self.tasks: set[asyncio.Future[Any]] = set()
         self.stopping = False
@@ -399,20 +400,18 @@ class Connection(asyncio.Protocol):
         server = self.server
         start, _, rest = data.partition(_REST_OF_LINE)
         block, end, body = rest.partition(END)
-        head = server.known_heads.young.get(block)
-        if head is None or not head.ordinary or head.length != len(body) or not end or self._queue or server.stopping:
+        head = server.heads_by_heart.get(block)
+        if head is None or head.whole_body != len(body) or not end or self._queue or server.stopping:
             return False
         name, _, target = start.partition(b" ")
         method = COMMON_METHODS.get(name)
+        path, _, query = target.partition(b"?")
         if (
             method is None
-            or target[:1] != b"/"
+            or not server.owns(path)
             or len(target.translate(None, FORBIDDEN_IN_TARGET)) != len(target)
             or len(start) > server.longest_start
         ):
-            return False
-        path, _, query = target.partition(b"?")
-        if not server.owns(path):
             return False
         request = self._request(method, path, query, head.host, head, body)
         answer = self._ask(request, None)

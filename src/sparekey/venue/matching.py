@@ -46,6 +46,21 @@ def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> It
         level = next(levels, None)
 
 
+def best_offer(market: SymbolMarket, participants: Participants, is_buy: bool) -> int:
+    """The price that `offers` begins with, 0 where nothing rests: most orders ask no more than that."""
+    symbol = market.rules.symbol
+    if is_buy:
+        best, quotes, taken = market.asks.best_price(), participants.asks(symbol), market.taken_asks
+    else:
+        best, quotes, taken = market.bids.best_price(), participants.bids(symbol), market.taken_bids
+    for price, quantity in quotes:
+        if best and (best <= price if is_buy else best >= price):
+            break
+        if quantity > taken.get(price, 0):
+            return price
+    return best
+
+
 class Match:
     """What would happen to a taker: `events` after its `OrderPlaced`, and how it stands then.
 

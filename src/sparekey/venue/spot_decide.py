@@ -37,7 +37,7 @@ from sparekey.venue.events import (
     OrderRested,
     SymbolListed,
 )
-from sparekey.venue.matching import Match, match, offers
+from sparekey.venue.matching import Match, best_offer, match
 from sparekey.venue.orders import Order, generated_cancel_id, generated_client_order_id
 from sparekey.venue.spot_state import SpotState, SymbolMarket
 
@@ -104,9 +104,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         return refusal
     order_id = market.next_order_id
     client_order_id = command.client_order_id
-    if not client_order_id:
-        client_order_id = generated_client_order_id(order_id)
-    elif own is not None and client_order_id in own:
+    if client_order_id and own is not None and client_order_id in own:
         return _DUPLICATE
     if kind == "MARKET":
         outcome = _market_order(state, market, command, order_id, mode, is_buy)
@@ -122,7 +120,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         order_id,
         account_id,
         admission.key_id,
-        client_order_id,
+        client_order_id or generated_client_order_id(order_id),
         command.side,
         kind,
         command.time_in_force,
@@ -163,7 +161,7 @@ def _check_filters(
     rules = market.rules
     price, quantity = command.price, command.quantity
     if command.type == "MARKET":
-        reference = market.reference_price(now_us) or _touch(state, market, is_buy)
+        reference = market.reference_price(now_us) or best_offer(market, state.participants, is_buy)
         if quantity:
             refusal = (
                 filters.check_lot(rules, quantity)
@@ -189,13 +187,6 @@ def _check_filters(
     return None
 
 
-def _touch(state: SpotState, market: SymbolMarket, is_buy: bool) -> int:
-    """The best price opposite; a fresh market has orders before it has trades."""
-    for price, _, _ in offers(market, state.participants, is_buy):
-        return price
-    return 0
-
-
 def _priced_order(
     state: SpotState, market: SymbolMarket, command: PlaceOrder, order_id: int, mode: str, is_buy: bool
 ) -> tuple[int, list[Any]] | Refusal:
@@ -208,7 +199,7 @@ def _priced_order(
     refusal = _check_balance(state, market, account_id, is_buy, hold)
     if refusal is not None:
         return refusal
-    best = _touch(state, market, is_buy)
+    best = best_offer(market, state.participants, is_buy)
     if not best or (best > price if is_buy else best < price):
         # Nothing to match: most orders end here.
         if command.time_in_force == "IOC":

@@ -176,9 +176,14 @@ def _placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
     values = call.values
     if values["pegPriceType"] is not None:
         return _PEGGED
-    for name, refusal in _ZERO.items():
-        if values[name] == 0:
-            return refusal
+    if 0 in (
+        values["quantity"],
+        values["quoteOrderQty"],
+        values["price"],
+        values["stopPrice"],
+        values["icebergQty"],
+    ):
+        return next(refusal for name, refusal in _ZERO.items() if values[name] == 0)
     return PlaceOrder(
         call.admitted(),
         values["symbol"],
