@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 
 from tests.process import Server, sparekey, up_fails
 from tests.signing import Caller
+from tests.venue import Credentials
 
 UNIFORM = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
 
@@ -57,7 +59,7 @@ def test_a_key_whose_secret_is_gone_is_refused_alike_and_told_apart_in_the_log(s
     assert "cannot be opened" in server.said
 
 
-def test_an_older_vault_knows_the_older_keys(start: Any, tmp_path: Path) -> None:
+def test_a_new_key_survives_a_kill_and_an_older_vault_knows_the_older_keys_only(start: Any, tmp_path: Path) -> None:
     """A restored backup: what was sealed since is lost, and only that."""
     server: Server = start()
     assert server.stop() == 0
@@ -68,9 +70,16 @@ def test_an_older_vault_knows_the_older_keys(start: Any, tmp_path: Path) -> None
         "keys", "create", "--account", email, "--label", "newer", "--type", "hmac", "--json", data=server.data
     )
     assert made.returncode == 0, made
+    server.kill()
+    document = json.loads(made.stdout)
+    newer = Credentials(document["apiKey"], document["secretKey"], "", email)
+    # Its secret was sealed for good before anybody saw it.
+    server = start()
+    assert Caller(server.url, newer)("GET", "/api/v3/account").status == 200
     assert server.stop() == 0
     shutil.copy(tmp_path / "backup.db", server.data / "vault.db")
     server = start()
     assert server.call()("GET", "/api/v3/account").status == 200
     listed = sparekey("keys", "list", "--account", email, "--json", data=server.data)
     assert '"newer"' in listed.stdout
+    assert Caller(server.url, newer)("GET", "/api/v3/account").body == UNIFORM

@@ -18,13 +18,14 @@ import os
 import pwd
 import secrets
 import stat
+import time
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sparekey.storage.private_files import replace_file, sync_folder
+from sparekey.storage.private_files import is_part, replace_file, sync_folder
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 LAYOUT = 1
 
 _KEY_BYTES = 32
+_LOCK_TRIES = 4
+_LOCK_PAUSE_S = 0.05
 #: What may lie in a directory that is not ours yet: what a first start that was interrupted leaves, and what a fresh
 #: file system has.
 _BEFORE_FIRST_START = frozenset({"lock", "keys", "lost+found", ".gitignore"})
@@ -174,7 +177,7 @@ def _check_owner(path: Path) -> None:
 
 
 def _check_ours(path: Path) -> None:
-    foreign = sorted(set(os.listdir(path)) - _BEFORE_FIRST_START)
+    foreign = sorted(name for name in set(os.listdir(path)) - _BEFORE_FIRST_START if not is_part(name))
     if foreign:
         # Going on would make somebody's home directory private to us.
         raise DataDirectoryError(
@@ -187,7 +190,7 @@ def _lock(path: Path) -> int:
     """flock, because the kernel takes it back when its holder dies, however it dies: no stale lock can remain."""
     descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock_soon(descriptor)
     except BlockingIOError:
         pid = _pid_in(descriptor)
         os.close(descriptor)
@@ -201,6 +204,18 @@ def _lock(path: Path) -> int:
     os.truncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def _lock_soon(descriptor: int) -> None:
+    """Whoever asks `running_pid` holds the lock for a moment; a server holds it for longer than all the tries."""
+    for _ in range(_LOCK_TRIES - 1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _pid_in(descriptor: int) -> int | None:

@@ -22,6 +22,11 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def is_part(name: str) -> bool:
+    """Whether a file of this name is what `replace_file` leaves when it is killed half-way."""
+    return name.startswith(".") and name.endswith(".part")
+
+
 def make_private(path: Path) -> None:
     """An empty file that only its owner may read, unless there is one: for SQLite, which would ask the umask, and which
     gives its companions the mode of the database."""

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,41 @@ def test_an_interrupted_first_start_is_repeated_with_the_keys_it_made(tmp_path: 
     (path / "about.json").unlink()
     with DataDirectory.open(path) as data:
         assert data.key_encryption_key == made
+
+
+@pytest.mark.parametrize("name", ["about.json", "signing.key", "vault.key"])
+def test_a_first_start_killed_while_it_wrote_a_file_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Killed before the rename: what was written lies there under another name."""
+    path = tmp_path / "data"
+    real = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if target.name == name:
+            os.link(source, source.with_name(source.name.replace(str(os.getpid()), "12345")))
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        DataDirectory.open(path)
+    assert list(path.rglob(f".{name}.12345.part"))
+    monkeypatch.undo()
+    DataDirectory.open(path).close()
+    DataDirectory.look(path)
+
+
+def test_whoever_only_asks_for_the_servers_pid_keeps_no_server_out(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    DataDirectory.open(path).close()
+    asking = os.open(path / "lock", os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    done = threading.Timer(0.06, os.close, (asking,))
+    done.start()
+    with DataDirectory.open(path):
+        done.join()
+        assert running_pid(path) == os.getpid()
 
 
 def test_a_newer_layout_is_refused_by_name(tmp_path: Path) -> None:
