@@ -46,7 +46,7 @@ class Pair:
 
     def __init__(self) -> None:
         # Small balances, so that some orders are refused for want of money; no notional bound.
-        self.desk = SpotDesk(min_notional=0, min_quantity=units("0.00001"))
+        self.desk = SpotDesk(min_notional=0, min_quantity=units("0.00001"), prevention_modes=("EXPIRE_MAKER", *MODES))
         self.naive = NaiveVenue(STEP, {account: [Decimal(10), Decimal(1_000_000)] for account in ACCOUNTS})
         self.placed: list[tuple[int, int]] = []
 
@@ -152,7 +152,7 @@ def busy_desk(seed: int) -> SpotDesk:
     """Accounts, quotes, ticks and cancels in a mix."""
     rng = random.Random(seed)
     quotes = FixedQuotes([("99.9", "3")], [("100.1", "3")])
-    desk = SpotDesk(quotes, min_notional=0)
+    desk = SpotDesk(quotes, min_notional=0, prevention_modes=("EXPIRE_MAKER", *MODES))
     desk.open_market()
     for _ in range(150):
         desk.now_us += rng.randrange(2_000_000)
@@ -180,7 +180,9 @@ def busy_desk(seed: int) -> SpotDesk:
 @pytest.mark.parametrize("seed", range(6))
 def test_applying_the_journaled_events_gives_the_state_that_deciding_gave(seed: int) -> None:
     desk = busy_desk(seed)
-    again = SpotDesk(FixedQuotes([("99.9", "3")], [("100.1", "3")]), min_notional=0)
+    again = SpotDesk(
+        FixedQuotes([("99.9", "3")], [("100.1", "3")]), min_notional=0, prevention_modes=("EXPIRE_MAKER", *MODES)
+    )
     again.effects.clear()
     own = len(again.journal)
     assert [events for _, events in again.journal] == [events for _, events in desk.journal[:own]]

@@ -95,7 +95,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
     mode = command.prevention_mode
     if not mode:
         mode = rules.default_prevention_mode
-    elif mode != "NONE" and mode not in rules.prevention_modes:
+    elif mode not in rules.prevention_modes:
         return _PREVENTION_MODE
     is_buy = command.side == "BUY"
     own = market.by_client_order_id.get(account_id)

@@ -266,7 +266,8 @@ def test_decrement_takes_the_matched_amount_off_both(desk: SpotDesk) -> None:
     assert desk.state.depth("BTCUSDT", 1)[1] == [(units("30000"), units("0.6"))]
 
 
-def test_the_mode_none_lets_an_account_trade_with_itself(desk: SpotDesk) -> None:
+def test_the_mode_none_lets_an_account_trade_with_itself_where_the_symbol_allows_it() -> None:
+    desk = SpotDesk(prevention_modes=("NONE", "EXPIRE_MAKER"))
     desk.rest(1, "SELL", "1", "30000")
     assert fills(desk.order(1, "BUY", "1", "30000", prevention_mode="NONE")) == [("30000", "1")]
     assert desk.holds(1, "BTC") == ("9.999", "0")
@@ -275,8 +276,8 @@ def test_the_mode_none_lets_an_account_trade_with_itself(desk: SpotDesk) -> None
 
 def test_a_mode_that_the_symbol_does_not_allow_is_refused() -> None:
     desk = SpotDesk(prevention_modes=("EXPIRE_MAKER",))
-    outcome = desk.order(1, "BUY", "1", "30000", prevention_mode="DECREMENT")
-    assert refused(outcome) is Reason.PREVENTION_MODE_NOT_ALLOWED
+    for mode in ("DECREMENT", "NONE"):
+        assert refused(desk.order(1, "BUY", "1", "30000", prevention_mode=mode)) is Reason.PREVENTION_MODE_NOT_ALLOWED
 
 
 def closed(desk: SpotDesk, account_id: int) -> list[ClosedOrder]:
