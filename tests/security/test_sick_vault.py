@@ -30,17 +30,17 @@ def test_a_vault_that_is_missing_damaged_or_locked_is_named_and_never_replaced(s
     vault, key = stopped / "vault.db", stopped / "keys" / "vault.key"
     right, right_key = vault.read_bytes(), key.read_bytes()
     vault.unlink()
-    line = up_fails(stopped)
+    line = up_fails(stopped, "--port", "0")
     assert "vault.db is missing" in line
     assert "backup" in line
     assert not vault.exists()
     vault.write_bytes(b"no database, but long enough to look like one " * 100)
-    assert "vault.db cannot be used" in up_fails(stopped)
+    assert "vault.db cannot be used" in up_fails(stopped, "--port", "0")
     vault.write_bytes(right)
     key.write_text("ab" * 32)
-    assert "vault.key is not the key" in up_fails(stopped)
+    assert "vault.key is not the key" in up_fails(stopped, "--port", "0")
     key.unlink()
-    assert "vault.key is missing" in up_fails(stopped)
+    assert "vault.key is missing" in up_fails(stopped, "--port", "0")
     key.write_bytes(right_key)
 
 
