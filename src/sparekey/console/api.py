@@ -53,6 +53,7 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
         openapi_url="/sparekey/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
 
     page = front_page(facts or {})
@@ -142,8 +143,15 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
         )
         return _error(error.status_code, slug, str(error.detail))
 
+    @application.exception_handler(Exception)
+    async def admit_failure(request: Request, error: Exception) -> JSONResponse:
+        # The server logs what happened; nothing of it is for the caller.
+        return _error(500, "internal-error", "the request failed inside; the server's own messages say why")
+
     return application
 
 
 def _error(status: int, reason: str, message: str) -> JSONResponse:
+    # A message may repeat what was sent, and JSON can send halves of characters that UTF-8 cannot write.
+    message = message.encode("utf-8", "backslashreplace").decode()
     return JSONResponse({"error": {"reason": reason, "message": message}}, status_code=status)
