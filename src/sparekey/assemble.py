@@ -52,6 +52,7 @@ from sparekey.sequencer.recovery import Recovered, recover
 from sparekey.sequencer.sequencer import Sequencer
 from sparekey.server.addresses import TrustedProxies
 from sparekey.server.asgi import Mounted
+from sparekey.server.audience import Audience
 from sparekey.server.handover import ForeignHttp, StartFailed
 from sparekey.server.health import Condition, Finding, Health, Probe, Reading
 from sparekey.server.http import HttpServer
@@ -318,8 +319,10 @@ class _Start:
         tally = Tally()
         server: HttpServer
 
+        audience = Audience(tally, lambda: server.connections, _monotonic_us)
+
         def busy() -> bool:
-            return bool(server.connections) or spot.has_resting_orders
+            return audience.is_there() or spot.has_resting_orders
 
         pace = MarketPace(sequencer.submit, busy, _monotonic_us, self._loop.call_later)
         replay: ReplayPace | None = None
