@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
+from sparekey.access.shard import AccessShard
+from sparekey.console.management import Management
+from sparekey.sequencer.clocks import Clocks
+from sparekey.sequencer.frames import decode_batch
+from sparekey.sequencer.ports import Batch
+from sparekey.sequencer.sequencer import Sequencer
+from sparekey.storage.calls import CallLog
+from sparekey.storage.journal import MemoryJournal
 from sparekey.storage.vault import SecretUnavailable, Vault
+from sparekey.venue.liquidity import NoParticipants
+from sparekey.venue.spot_shard import SpotShard
 from tests.power_cut_disk import PowerCutDisk
 
 KEK = bytes(range(32))
@@ -142,3 +154,88 @@ def test_the_disk_of_these_tests_loses_what_is_not_synced(tmp_path: Path) -> Non
         except (SecretUnavailable, apsw.Error):
             lost += 1
     assert lost
+
+
+class CutAtEveryCommit(MemoryJournal):
+    """At each commit the power might go: what the vault's disk would keep must open all that the commit names."""
+
+    def __init__(self, disk: PowerCutDisk, folder: Path, shard: AccessShard) -> None:
+        super().__init__()
+        self.disk = disk
+        self.folder = folder
+        self.shard = shard
+        self.opened: list[str] = []
+
+    def append(self, batch: Batch) -> None:
+        named = [
+            vault_id
+            for record in decode_batch(batch)
+            if record.shard == "access"
+            for event in self.shard.decode_events(record.events)
+            for vault_id in (getattr(event, "vault_id", ""), getattr(event, "password_vault_id", ""))
+            if vault_id
+        ]
+        for attempt in range(5):
+            after = self.folder / f"{batch.first}-{attempt}"
+            self.disk.survivors(after, random.Random(attempt))
+            vault = Vault(after / "vault.db", KEK)
+            self.opened += [vault_id for vault_id in named if vault.open(vault_id)]
+            vault.close()
+        super().append(batch)
+
+
+def test_whatever_the_journal_names_was_sealed_for_good_before(tmp_path: Path) -> None:
+    disk = PowerCutDisk("named")
+    vault = Vault(tmp_path / "vault.db", KEK, vfs=disk.name)
+    shard, spot = AccessShard(), SpotShard(NoParticipants())
+    journal = CutAtEveryCommit(disk, tmp_path, shard)
+    clocks = Clocks(lambda: 1_700_000_000_000_000)
+
+    async def live() -> list[dict[str, Any]]:
+        sequencer = Sequencer(
+            journal,
+            {"access": shard, "spot": spot},
+            {"access": clocks.policy_us, "spot": clocks.wire_us},
+            asyncio.get_running_loop().call_soon,
+        )
+        calls = CallLog(tmp_path / "calls")
+        management = Management(sequencer, shard.state, spot.state, vault, clocks, calls, sandbox=True)
+        made = []
+        for number in range(3):
+            account = await management.create_account(f"trader-{number}@example.org", kyc="approved", totp=True)
+            made += [await management.create_key(account["email"], label=f"bot {number}") for _ in range(3)]
+        return made
+
+    made = asyncio.run(live())
+    assert len(made) == 9
+    assert set(journal.opened) >= {
+        f"hmac-secret/account-{100_000_001 + at // 3}/{made[at]['apiKey']}" for at in range(9)
+    }
+    assert len(set(journal.opened)) == 9 + 3 + 3  # secrets, passwords, authenticators
+    vault.close()
+    disk.unregister()
+
+
+def test_a_full_disk_refuses_to_seal_and_keeps_what_is_sealed(tmp_path: Path) -> None:
+    disk = PowerCutDisk("full-vault", free_bytes=300_000)
+    vault = Vault(tmp_path / "vault.db", KEK, vfs=disk.name)
+    sealed: list[str] = []
+    with pytest.raises(apsw.FullError):
+        while True:
+            vault_id = vault.seal(f"account-{len(sealed) % 3}", "hmac-secret", f"KEY{len(sealed)}", bytes(200))
+            sealed.append(vault_id)
+    assert len(sealed) > 5
+    assert all(vault.open(vault_id) == bytes(200) for vault_id in sealed)
+    with pytest.raises(SecretUnavailable):
+        vault.open(f"hmac-secret/account-{len(sealed) % 3}/KEY{len(sealed)}")
+    # A new subject's data key must not be remembered when it could not be kept.
+    with pytest.raises(apsw.FullError):
+        for number in range(1_000):
+            vault.seal(f"another-{number}", "email", "address", bytes(200))
+    disk.free_bytes = None
+    sealed.append(vault.seal("another-0", "email", "late", b"room again"))
+    vault.close()
+    disk.unregister()
+    again = Vault(tmp_path / "vault.db", KEK)
+    assert all(again.open(vault_id) for vault_id in sealed)
+    again.close()
