@@ -45,6 +45,7 @@ from sparekey.terms.refusals import Refusal
 from sparekey.venue.commands import (
     CancelOpenOrders,
     CancelOrder,
+    EndReplay,
     Fence,
     Fund,
     ListAsset,
@@ -243,16 +244,19 @@ def market_session() -> golden.Golden:
         session.now_us += elapsed_us
         session.must(SPOT, MarketTick(elapsed_us))
         play_orders(session, keys, rng, 3, lambda symbol: session.spot.last_price(symbol))
-        if second % 30 == 29:
+        if second in (29, 59):
             prints = tuple(
                 MarketPrint(155_000 + 100 * rng.randrange(-5, 6), ONE * rng.randrange(1, 9), rng.random() < 0.5)
                 for _ in range(5)
             )
             session.must(SPOT, ReplayPrints("LTCBTC", prints))
+        if second % 30 == 29:
             # Deep into the quotes, so that their shape is decided on as well.
             for key, side in zip(keys, ("BUY", "SELL"), strict=True):
                 order = PlaceOrder(session.admission(key), "BTCUSDT", side, "MARKET", quote_quantity=900_000 * ONE)
                 session.must(SPOT, order)
+        if second == 75:
+            session.must(SPOT, EndReplay("LTCBTC"))
         session.commit()
     return session.golden()
 

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from sparekey.access import decide
+from sparekey.access.commands import AccessCommand
 from sparekey.access.events import AccessEvent
 from sparekey.assemble import make_machines
 from sparekey.market import participants
@@ -23,6 +24,7 @@ from sparekey.sequencer.frames import decode_batch, encode
 from sparekey.sequencer.ports import ENGINE_VERSION
 from sparekey.sequencer.recovery import Diverged, recover, redecide
 from sparekey.venue import spot_decide
+from sparekey.venue.commands import SpotCommand
 from sparekey.venue.events import SpotEvent
 from tests import golden, make_golden
 
@@ -124,15 +126,17 @@ def kinds(union: Any) -> set[str]:
     return {kind.__name__ for kind in get_args(union)}
 
 
-def test_the_golden_journals_hold_every_kind_of_event_and_of_ending() -> None:
+def test_the_golden_journals_hold_every_kind_of_command_of_event_and_of_ending() -> None:
     """What no golden journal holds could change its meaning unnoticed."""
     seen: set[str] = set()
+    asked: set[str] = set()
     endings: set[tuple[str, str]] = set()
     modes: set[str] = set()
     for path in PRESENT:
         machines = make_machines()
         for batch in golden.read(path).batches:
             for record in decode_batch(batch):
+                asked.add(type(machines[record.shard].decode_command(record.command)).__name__)
                 for event in machines[record.shard].decode_events(record.events):
                     seen.add(type(event).__name__)
                     if type(event).__name__ == "OrderClosed":
@@ -144,6 +148,7 @@ def test_the_golden_journals_hold_every_kind_of_event_and_of_ending() -> None:
                 machine.drain()
     wanted = reduce(or_, (kinds(AccessEvent), kinds(SpotEvent), {MarketMoved.__name__, Requoted.__name__}))
     assert wanted - seen == set()
+    assert kinds(AccessCommand) | kinds(SpotCommand) == asked
     assert {status for status, _ in endings} == {"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"}
     assert {reason for _, reason in endings} > {"UNFILLED_IOC_QUANTITY_EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED"}
     assert modes == {"EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"}
