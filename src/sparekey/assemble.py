@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,11 @@ class _Start:
         opened = open_port(settings.host, settings.port)
         self._closing.callback(opened.close)
         self._notes += opened.notes
-        url = _url_of(settings.host, opened)
+        url = _url_of(opened)
+        if any(not ip_address(one.getsockname()[0]).is_loopback for one in opened.sockets):
+            self._notes.append(
+                f"Other machines can reach this server, unencrypted (--host {settings.host}); keys' whitelists apply."
+            )
         token = read_operator_token(files)
 
         # What is durable.
@@ -628,7 +633,7 @@ def _must(outcome: Sequence[Any] | Refusal) -> None:
         raise StartRefused(f"the platform cannot start: {outcome.explanation}")
 
 
-def _url_of(host: str, opened: Opened) -> str:
+def _url_of(opened: Opened) -> str:
     """How this machine reaches itself there."""
     addresses = [one.getsockname()[0] for one in opened.sockets]
     for address, reached in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")):  # noqa: S104
@@ -757,7 +762,7 @@ def _greeting(settings: Settings, running: Running) -> list[str]:
     bot = settings.bot_env_file.expanduser().absolute()
     lines = [
         "Sparekey is up. Compatible with the Binance API; not affiliated with Binance.",
-        f"  console   {url}   (sign in with {running.data / 'operator.env'})",
+        f"  console   {url}   (the operator's token is in {running.data / 'operator.env'})",
         f"  keys      {bot}" if settings.mode == "sandbox" else "  keys      none: no demo account in guarded mode",
         f"  profile   {settings.profile}, market {settings.market}, mode {settings.mode}",
         f"  data      {running.data}, durability {settings.durability}",

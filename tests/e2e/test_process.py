@@ -450,3 +450,11 @@ def test_participants_take_over_from_a_recording_and_go_on_after_a_restart(start
     assert "participants trade on" in server.said
     server.stop()
     start("--market", "simulated")
+
+
+def test_a_server_that_others_can_reach_says_so(start: Any, tmp_path: Path) -> None:
+    assert "Other machines" not in start().said
+    server = start("--host", "0.0.0.0", data=tmp_path / "open")
+    assert "Other machines" in server.said
+    assert server.url.startswith("http://127.0.0.1:")
+    assert server.call().limit_order().status == 200

@@ -57,3 +57,13 @@ def test_two_api_keys_of_an_account_have_a_key_each_and_either_may_keep_or_close
     assert keys.close(second, MINE, 1)
     assert held.closed
     assert keys.find(first, 1) is not None
+
+
+def test_what_a_revoked_api_key_opened_is_gone_and_nothing_else() -> None:
+    keys = ListenKeys()
+    mine, other = keys.open("spot", MINE, 1, 0), keys.open("spot", MINE, 2, 0)
+    keys.revoke(1)
+    assert keys.find(mine, 1) is None
+    assert not keys.keep_alive(mine, MINE, 1)
+    assert keys.find(other, 1) is not None
+    assert keys.open("spot", MINE, 1, 1) != mine
