@@ -8,7 +8,8 @@ what is refused is charged as well, so that the used weight in the headers goes 
 from __future__ import annotations
 
 import tomllib
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -131,6 +132,18 @@ class _Window:
         self.number = number
         self.used = {}
         self.refusals = {}
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_ByIp = list[tuple[str, _Count, _Count]]
+#: The shape of `IpLedger.dump`: weights and raw requests by family, by endpoint, by account, and bans.
+_Saved = tuple[
+    list[tuple[str, int, _ByIp]],
+    list[tuple[str, int, _ByIp]],
+    list[tuple[str, str, int, _ByIp]],
+    list[tuple[str, str, int, list[tuple[int, _Count, _Count]]]],
+    list[tuple[str, _Count, int]],
+]
 
 
 class IpLedger:
@@ -283,8 +296,11 @@ class IpLedger:
         ]
 
     def load(self, data: Any) -> None:
-        """What `dump` wrote; families that the policy does not know any more are left out."""
-        weights, raw, endpoints, accounts, bans = data
+        """What `dump` wrote; families that the policy does not know any more are left out.
+
+        msgspec.ValidationError for anything else, before anything is changed.
+        """
+        weights, raw, endpoints, accounts, bans = msgspec.convert(data, _Saved)
         for family, *saved in weights:
             if family in self._windows:
                 _load_window(self._windows[family], saved)
@@ -345,7 +361,7 @@ def _dump_window(window: _Window) -> list[Any]:
     ]
 
 
-def _load_window(window: _Window, saved: list[Any]) -> None:
+def _load_window(window: _Window, saved: Sequence[Any]) -> None:
     number, rows = saved
     window.roll(number)
     for key, used, refusals in rows:

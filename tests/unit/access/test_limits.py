@@ -414,6 +414,29 @@ def test_a_ledger_saved_under_another_profile_is_read_as_far_as_it_fits() -> Non
     assert ledger.ban_on(IP, counter.now_us, counter.policy_us) is None
 
 
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        None,
+        [],
+        {},
+        [[], [], [], []],
+        [[["spot", 1, [["ip", "many", 0]]]], [], [], [], []],
+        [[["spot", 1, [["ip", -1, 0]]]], [], [], [], []],
+        [[["spot", "now", []]], [], [], [], []],
+        [[], [], [["sapi", 1, []]], [], []],
+        [[], [], [], [], [["ip", -1, 5]]],
+        [[["spot", 1, [["ip", 5, 0]]]], [], [], [], [["ip", 0, None]]],
+    ],
+)
+def test_a_spoiled_ledger_is_refused_as_a_whole(spoiled: Any) -> None:
+    counter = busy_ledger()
+    before = counter.ledger.dump()
+    with pytest.raises(msgspec.ValidationError):
+        counter.ledger.load(spoiled)
+    assert counter.ledger.dump() == before
+
+
 def test_memory_holds_the_addresses_of_one_window_only() -> None:
     counter = Counter("off")
     for number in range(5_000):
