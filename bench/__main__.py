@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import age, engine, gate, idle, machine, orders, ours
-from bench.processes import cores
+from bench.processes import cores, raise_priority
 from bench.report import Section, save, table
 
 PARTS = ("gate", "orders", "engine", "age", "idle")
@@ -29,7 +29,7 @@ def main() -> int:
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    described = machine.describe()
+    described = machine.describe() | {"priority": "raised" if raise_priority() else "as others"}
     for name, value in described.items():
         print(f"{name:12} {value}")
     print()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import flow
+from bench.disk import sync_ms, synced
 from bench.processes import ROOT, Cores
 from bench.report import Line, Section, verdict
 from bench.spread import spread
@@ -50,7 +51,9 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     folder.mkdir(parents=True)
     durable: dict[int, list[Run]] = {batch: [] for batch in plan.batches}
     bare: list[Run] = []
+    syncs: list[float] = []
     for run in range(plan.runs):
+        syncs += sync_ms(folder)
         for batch in plan.batches:
             durable[batch].append(_in_process(cores, folder / f"{run}-{batch}", plan.commands, batch, "full"))
         bare.append(_in_process(cores, folder / f"{run}-memory", plan.commands, plan.batches[-1], "memory"))
@@ -69,7 +72,10 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     one = spread([run.rate for run in bare])
     lines.append(Line(f"not durable, {plan.batches[-1]} commands a commit", one.text("/s", 0)))
     title = f"Engine without sockets ({ACCOUNTS} accounts, about {RESTING} resting orders, all filters and events)"
-    return Section(title, lines, {"plan": plan._asdict(), "durable": durable, "memory": bare})
+    notes = [
+        f"The disk took {percentile(syncs, 50):.2f} ms to sync 8 KB, {percentile(syncs, 99):.1f} ms at the 99th percentile."
+    ]
+    return Section(title, lines, {"plan": plan._asdict(), "durable": durable, "memory": bare, "sync_ms": syncs}, notes)
 
 
 class Run(NamedTuple):

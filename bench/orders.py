@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import flow
+from bench.disk import BUSY_MS, percentile, sync_ms, synced
 from bench.load import Slice, ask, closed_loop, open_loop
 from bench.ours import Sparekey
 from bench.processes import Cores
@@ -50,6 +51,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
         busy: list[Slice] = []
         steady: list[Slice] = []
         open_orders: list[int] = []
+        syncs: list[float] = []
         for number in range(-1, plan.rounds):  # the first round warms up
             seconds = plan.seconds if number >= 0 else plan.seconds / 4
             one = closed_loop(server.port, _orders(keys, plan.requests, number * 2), seconds, server.cpu_ns)
@@ -59,6 +61,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
             for slice_ in (one, other):
                 if slice_.failures:
                     raise Broken(f"{slice_.failures} of {slice_.requests} orders were refused or not answered")
+            syncs += sync_ms(folder)
             if number >= 0:
                 busy.append(one)
                 steady.append(other)
@@ -68,6 +71,10 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     rate = spread([one.rate for one in busy])
     cpu = spread([one.cpu_us for one in busy])
     tails = {share: spread([one.percentile_us(share) / 1000 for one in steady]) for share in (50, 99, 99.9)}
+    busy_disk = percentile(syncs, 99) > BUSY_MS
+    notes = [synced(syncs)]
+    if busy_disk:
+        notes.append("It was busy with others' work: latencies and rates are theirs as much as ours.")
     lines = [
         Line(
             "as many as it takes, 64 connections",
@@ -79,7 +86,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
             f"{plan.offered:,}/s offered, p99",
             f"{tails[99].median:.1f} ms ({tails[99].low:.1f} to {tails[99].high:.1f})",
             "under 25 ms",
-            verdict(tails[99].median, most=25.0),
+            verdict(tails[99].median, most=25.0, noisy=busy_disk and tails[99].median > 25.0),
         ),
         Line(f"{plan.offered:,}/s offered, p50", f"{tails[50].median:.2f} ms"),
         Line(f"{plan.offered:,}/s offered, p99.9", f"{tails[99.9].median:.1f} ms (worst {tails[99.9].high:.1f})"),
@@ -104,7 +111,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
         ],
     }
     title = f"Signed LIMIT order, durability {plan.durability} ({plan.accounts} accounts, {len(flow.LISTED)} symbols)"
-    return Section(title, lines, raw)
+    return Section(title, lines, raw | {"sync_ms": [round(one, 3) for one in syncs]}, notes)
 
 
 def _orders(keys: list[Credentials], count: int, seed: int) -> list[bytes]:
