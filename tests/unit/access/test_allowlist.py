@@ -94,6 +94,11 @@ def test_what_is_not_exactly_an_address_or_a_range_is_refused_rather_than_guesse
     assert refused("198.51.100.1", typed, sandbox=True) is Reason.WHITELIST_INVALID
 
 
+def test_blanks_around_an_entry_do_no_harm_within_reason() -> None:
+    assert parsed("203.0.113.7".rjust(128)) == ("203.0.113.7",)
+    assert refused("203.0.113.7".rjust(129)) is Reason.WHITELIST_INVALID
+
+
 def test_host_bits_are_answered_with_the_range_that_may_be_meant() -> None:
     outcome = parse_allowlist(["10.1.2.3/24"], loopback_allowed=False)
     assert isinstance(outcome, Refusal)
@@ -151,6 +156,7 @@ def test_thirty_entries_count_after_merging() -> None:
     assert refused(*apart) is Reason.WHITELIST_TOO_LONG
     together = [f"10.0.0.{number}" for number in range(64)]
     assert parsed(*together) == ("10.0.0.0/26",)
+    assert parsed(*["10.0.0.1"] * 1_000) == ("10.0.0.1",)
     assert refused(*["10.0.0.1"] * 1_001) is Reason.WHITELIST_TOO_LONG
 
 

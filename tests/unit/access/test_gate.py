@@ -180,6 +180,12 @@ def test_an_old_timestamp_says_how_old_it_is(desk: Desk) -> None:
     assert outcome.facts == (6_001, 5_000)  # type: ignore[union-attr]
 
 
+def test_a_timestamp_ahead_says_how_far(desk: Desk) -> None:
+    key = desk.key(desk.account())
+    outcome = desk.call(key, timestamp_us=desk.now_us + 7_654_321)
+    assert outcome.facts == (7_654,)  # type: ignore[union-attr]
+
+
 def test_a_window_of_less_than_a_millisecond_is_kept_exactly(desk: Desk) -> None:
     key = desk.key(desk.account())
     assert isinstance(desk.call(key, timestamp_us=desk.now_us - 346, recv_window_us=346), Admission)

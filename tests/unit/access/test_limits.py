@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import sparekey.access
-from sparekey.access.commands import SetSkew
+from sparekey.access.commands import AdvanceClock, SetSkew
 from sparekey.access.limits import FAMILIES, IpLedger, LimitPolicy, parse_profile
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from sparekey.terms.permissions import Permission
@@ -338,6 +338,19 @@ def test_the_skew_fault_of_the_wire_clock_neither_lifts_nor_lengthens_a_ban() ->
         assert desk.gate.retry_after_s(IP, desk.now_us + skew_us) == 120
     desk.now_us += 2 * MINUTE_US
     assert enter() is None
+
+
+def test_advancing_the_policy_clock_lifts_a_ban_at_the_gate_for_as_long_as_it_was() -> None:
+    desk = Desk()
+    desk.gate.enter(IP, 1_200, desk.now_us)
+    while reason(desk.gate.enter(IP, 1, desk.now_us)) is not Reason.IP_BANNED:
+        pass
+    desk.do(AdvanceClock(MINUTE_US))
+    assert reason(desk.gate.enter(IP, 1, desk.now_us)) is Reason.IP_BANNED
+    assert desk.gate.retry_after_s(IP, desk.now_us) == 60
+    desk.do(AdvanceClock(MINUTE_US))
+    desk.now_us += MINUTE_US  # of which the full window knows
+    assert desk.gate.enter(IP, 1, desk.now_us) is None
 
 
 # --- verifications that fail -----------------------------------------------------------------------------------------
