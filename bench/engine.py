@@ -72,9 +72,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     one = spread([run.rate for run in bare])
     lines.append(Line(f"not durable, {plan.batches[-1]} commands a commit", one.text("/s", 0)))
     title = f"Engine without sockets ({ACCOUNTS} accounts, about {RESTING} resting orders, all filters and events)"
-    notes = [
-        f"The disk took {percentile(syncs, 50):.2f} ms to sync 8 KB, {percentile(syncs, 99):.1f} ms at the 99th percentile."
-    ]
+    notes = [synced(syncs)]
     return Section(title, lines, {"plan": plan._asdict(), "durable": durable, "memory": bare, "sync_ms": syncs}, notes)
 
 
