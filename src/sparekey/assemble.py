@@ -16,28 +16,36 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import apsw
 import structlog
 
 from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger, LimitPolicy, parse_profile
 from sparekey.access.shard import AccessShard
-from sparekey.access.state import AccessState, Key
+from sparekey.access.state import Key
 from sparekey.console.api import make_console
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
+from sparekey.console.greeting import greeting
 from sparekey.console.management import Management, ManagementRefused
-from sparekey.market.opening import compose_opening, histories_of
+from sparekey.market.opening import histories_of
 from sparekey.market.participants import SeededParticipants
-from sparekey.market.recordings import Pacing, Recording, RecordingRefused
+from sparekey.market.recordings import Pacing, RecordingRefused
 from sparekey.market.views import Views
 from sparekey.sequencer.clocks import Clocks
+from sparekey.sequencer.first_commands import (
+    MarketRefused,
+    check_market,
+    list_what_is_new,
+    open_market,
+    set_order_limits,
+    was_taken_over,
+)
 from sparekey.sequencer.pace import DueTimers, MarketPace, ReplayPace
 from sparekey.sequencer.ports import (
     Consumer,
@@ -49,20 +57,21 @@ from sparekey.sequencer.ports import (
     Record,
     StateBroken,
 )
-from sparekey.sequencer.recovery import Recovered, recover
+from sparekey.sequencer.recovery import recover
 from sparekey.sequencer.sequencer import Sequencer
 from sparekey.server.addresses import TrustedProxies
 from sparekey.server.asgi import Mounted
 from sparekey.server.audience import Audience
 from sparekey.server.handover import ForeignHttp, StartFailed
-from sparekey.server.health import Condition, Finding, Health, Probe, Reading
+from sparekey.server.health import Health
 from sparekey.server.http import HttpServer
 from sparekey.server.listeners import CannotListen, Opened, listen, open_port, raise_file_limit, stop_listening
 from sparekey.server.streams import Streams
 from sparekey.server.tally import Tally
+from sparekey.server.vitals import Vitals
 from sparekey.settings import Settings
 from sparekey.storage.address_counts import AddressCounts
-from sparekey.storage.archive import Archive
+from sparekey.storage.archive_opening import ArchiveFeed, open_archive
 from sparekey.storage.calls import CallLog
 from sparekey.storage.checkpoints import CheckpointSigner
 from sparekey.storage.datadir import DataDirectory, DataDirectoryError
@@ -74,13 +83,11 @@ from sparekey.storage.vault import SecretUnavailable, Vault, open_vault
 from sparekey.storage.verify import verify
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.catalogue import Catalogue, parse_catalogue
-from sparekey.venue.commands import Fence, ListAsset, ListSymbol, SetOrderLimits
-from sparekey.venue.listing import OrderLimit, SymbolRules
+from sparekey.venue.commands import Fence
+from sparekey.venue.listing import SymbolRules
 from sparekey.venue.spot_shard import SpotShard
-from sparekey.venue.spot_state import SpotState
 from sparekey.wire.application import Application
 from sparekey.wire.desk import Desk
-from sparekey.wire.listen_keys import ListenKeys
 from sparekey.wire.routes import load_routes
 from sparekey.wire.stream_door import StreamDoor
 from sparekey.wire.user_data import UserDataFeed
@@ -89,8 +96,6 @@ _log = logging.getLogger(__name__)
 
 ACCESS, SPOT = "access", "spot"
 _MACHINES_FACTORY = "sparekey.assemble:make_machines"
-#: Records between two writes of the archive while a start catches up.
-_CATCH_UP_RECORDS = 5_000
 #: Collections of the young generation are for garbage of requests, which reference counting frees; rare ones suffice.
 _GC_THRESHOLDS = (50_000, 20, 50)
 _SAVE_SECONDS = 1.0
@@ -101,6 +106,7 @@ class StartRefused(Exception):
     """The platform does not start. The text is one line for people."""
 
 
+#: What may be wrong with the world at a start; each says so in one line.
 _EXPECTED = (
     CannotListen,
     DataDirectoryError,
@@ -109,6 +115,7 @@ _EXPECTED = (
     JournalFailed,
     JournalTooNew,
     ManagementRefused,
+    MarketRefused,
     RecordingRefused,
     SecretUnavailable,
     StartFailed,
@@ -172,465 +179,350 @@ def _monotonic_us() -> int:
 # --- a running platform ----------------------------------------------------------------------------------------------
 
 
-class Running:
-    """A started platform. `notes` are lines for the operator."""
+async def start(settings: Settings, *, demo: bool = True) -> Running:
+    """Bring the platform up; it serves when this returns. Raises `StartRefused`."""
+    running = Running(settings)
+    try:
+        await running.begin(demo)
+    except BaseException as error:
+        running.abandon()
+        if isinstance(error, _EXPECTED):
+            raise StartRefused(str(error)) from error
+        if isinstance(error, OSError | sqlite3.Error):
+            raise StartRefused(f"the platform cannot start: {error}") from error
+        raise
+    return running
 
-    def __init__(self, url: str, operator_token: str, data: Path, notes: list[str], stop: Callable[[], Any]) -> None:
-        self.url = url
-        self.operator_token = operator_token
-        self.data = data
-        self.notes = notes
-        self._stop = stop
+
+class Running:
+    """A platform, made by `start`. `notes` are lines for the operator.
+
+    The steps of a start stand below in their order; each uses what those before it made. What is opened is closed
+    again by `_closing`, in reverse.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.notes: list[str] = []
+        self._loop = asyncio.get_running_loop()
+        self._closing = ExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._clocks = Clocks(_wall_us)
+        self._in_memory = settings.durability == "memory"
         self._stopped = False
+
+    async def begin(self, demo: bool) -> None:
+        settings = self.settings
+        self._policy = load_policy(settings.profile)
+        self._catalogue = load_catalogue()
+        self._routes = load_routes(self._policy.weights, api_date=settings.api_date, strict=settings.wire_strict)
+        file = settings.replay_file
+        self._recording = None if file is None else load_recording(file.expanduser())
+        self._take_directory()
+        self._take_port()
+        self._open_storage()
+        self._recover()
+        self._make_sequencer()
+        self._make_wire()
+        self._submit_first_commands()
+        self._make_server()
+        await self._write_files(demo)
+        await self._serve()
 
     async def stop(self) -> None:
         """Answer what was accepted, make it durable, close everything."""
-        if not self._stopped:
-            self._stopped = True
-            await self._stop()
+        if self._stopped:
+            return
+        self._stopped = True
+        self._pace.stop()
+        if self._replay is not None:
+            self._replay.stop()
+        self._timers.stop()
+        for task in self._tasks:
+            task.cancel()
+        await stop_listening(self._listeners)
+        await self._server.stop()
+        await self._foreign.stop()
+        self._sequencer.commit()
+        if self._signer is not None:
+            self._signer.sign()
+        if self._schedule is not None:
+            self._schedule.wait()
+        if not self._in_memory:
+            self._counts.save(self._counts.dump())
+        self._closing.close()
 
+    def abandon(self) -> None:
+        """Close what a start that failed has opened."""
+        self._stopped = True
+        self._closing.close()
 
-async def start(settings: Settings, *, demo: bool = True) -> Running:
-    """Bring the platform up; it serves when this returns. Raises `StartRefused`."""
-    closing = ExitStack()
-    try:
-        return await _Start(settings, closing).up(demo)
-    except BaseException as error:
-        closing.close()
-        if isinstance(error, _EXPECTED):
-            raise StartRefused(str(error)) from error
-        if isinstance(error, OSError | sqlite3.Error | apsw.Error):
-            raise StartRefused(f"the platform cannot start: {error}") from error
-        raise
+    # --- directory, port, storage ------------------------------------------------------------------------------------
 
-
-class _Start:
-    """The steps of a start, in order. What is opened is closed again by `closing`, in reverse."""
-
-    def __init__(self, settings: Settings, closing: ExitStack) -> None:
-        self._settings = settings
-        self._closing = closing
-        self._loop = asyncio.get_running_loop()
-        self._notes: list[str] = []
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def up(self, demo: bool) -> Running:
-        settings = self._settings
-        policy = load_policy(settings.profile)
-        routes = load_routes(policy.weights, api_date=settings.api_date, strict=settings.wire_strict)
-        replay_file = settings.replay_file
-        recording = None if replay_file is None else load_recording(replay_file.expanduser())
-        data, files = self._open_directory()
-        opened = open_port(settings.host, settings.port)
-        self._closing.callback(opened.close)
-        self._notes += opened.notes
-        url = _url_of(opened)
-        if any(not ip_address(one.getsockname()[0]).is_loopback for one in opened.sockets):
-            self._notes.append(
-                f"Other machines can reach this server, unencrypted (--host {settings.host}); keys' whitelists apply."
-            )
-        token = read_operator_token(files)
-
-        # What is durable.
-        clocks = Clocks(_wall_us)
-        journal = open_journal(data, Durability(settings.durability))
-        self._closing.callback(_close_journal, journal)
-        in_memory = settings.durability == "memory"
-        vault = self._open_vault(data, None if in_memory else journal.journal.position)
-        passing = self._passing_folder() if in_memory else None
-        archive_path = passing / "archive.db" if passing else data.archive_path
-        calls_path = passing / "calls" if passing else data.calls_path
-
-        # State: the newest snapshot, the journal's tail, and what the archive has missed.
-        machines = make_machines()
-        access_shard, spot_shard = machines[ACCESS], machines[SPOT]
-        assert isinstance(access_shard, AccessShard)
-        assert isinstance(spot_shard, SpotShard)
-        access, spot = access_shard.state, spot_shard.state
-        participants = spot_shard.participants
-        assert isinstance(participants, SeededParticipants)
-        sequencer: Sequencer
-        archive = _open_archive(archive_path, spot, journal.journal.position, lambda: sequencer.pending)
-        self._closing.callback(_close_archive, archive)
-        archiving = _Archiving(archive, participants)
-        snapshots = SnapshotFolder(data.snapshots_path)
-        recovered = recover(
-            machines, journal.journal, snapshots, behind=[(archiving, archive.position)] if not in_memory else ()
-        )
-        archiving.caught_up()
-        clocks.policy_offset_us, clocks.skew_us = access.policy_offset_us, access.skew_us
-        views = Views(archive, histories_of(participants.opened, spot.rules) if participants.opened else {})
-
-        # The writer and its consumers.
-        listen_keys: ListenKeys
-        timers: DueTimers
-        follow_access = _FollowAccess(access_shard, clocks, lambda: listen_keys, lambda: timers)
-        sequencer = Sequencer(
-            journal.journal,
-            machines,
-            {ACCESS: clocks.policy_us, SPOT: clocks.wire_us},
-            self._loop.call_soon,
-            recovered=recovered,
-            follow={ACCESS: follow_access},
-        )
-        timers = DueTimers(sequencer.submit, access.next_due_us, clocks.policy_us, self._loop.call_later)
-        self._closing.callback(timers.stop)
-        signer = self._sign(journal, clocks)
-        schedule = _snapshot_schedule(machines, recovered, journal, snapshots)
-        consumers: list[Consumer | None] = [archiving, views, signer, schedule]
-        for consumer in consumers:
-            if consumer is not None:
-                sequencer.add_consumer(consumer)
-        views.warm_up([rules.symbol for rules in spot.symbols()])
-
-        # The gate, the wire, the log.
-        ledger = IpLedger(policy)
-        counts = AddressCounts(data.path / "addresses", ledger)
-        if not in_memory:
-            counts.load()
-        calls = CallLog(calls_path)
-        calls.start()
-        self._closing.callback(calls.stop)
-        desk = Desk(
-            submit=sequencer.submit,
-            spot=spot,
-            access=access,
-            archive=archive,
-            views=views,
-            clocks=clocks,
-            policy=policy,
-        )
-        listen_keys = desk.listen_keys
-        gate = Gate(access, ledger, lambda key: _open_secret(vault, key))
-        application = Application(
-            routes,
-            gate,
-            desk,
-            clocks,
-            when_durable=sequencer.when_durable,
-            log_call=calls.add,
-        )
-        management = Management(sequencer, access, spot, vault, clocks, calls, sandbox=settings.mode == "sandbox")
-
-        # What is listed, and who trades.
-        catalogue = load_catalogue()
-        _list_what_is_new(sequencer, spot, catalogue, policy)
-        self._open_market(sequencer, spot, participants, views, catalogue, clocks, recording)
-
-        # Sockets.
-        feed = UserDataFeed(spot.watched, lambda: sequencer.position)
-        streams = Streams(feed, StreamDoor(gate, ledger, access, clocks, listen_keys))
-        sequencer.add_consumer(streams)
-        tally = Tally()
-        server: HttpServer
-
-        audience = Audience(tally, lambda: server.connections, _monotonic_us)
-
-        def busy() -> bool:
-            return audience.is_there() or spot.has_resting_orders
-
-        pace = MarketPace(sequencer.submit, busy, _monotonic_us, self._loop.call_later)
-        replay: ReplayPace | None = None
-        if recording is not None and recording.symbol in participants.recorded_symbols:
-            replay = ReplayPace(
-                sequencer.submit,
-                Pacing(recording),
-                at_end=settings.replay_end,
-                busy=busy,
-                monotonic_us=_monotonic_us,
-                call_later=self._loop.call_later,
-            )
-        health = Health(
-            _probes(sequencer, archive, calls, counts, pace, replay, signer, schedule),
-            _readings(sequencer, archive, calls, ledger, clocks, schedule),
-            tally=tally,
-            server=lambda: server,
-        )
-        proxies = TrustedProxies(settings.trusted_proxies)
-        console = make_console(
-            management, token, {"Profile": settings.profile, "Market": settings.market, "Mode": settings.mode}
-        )
-        foreign = ForeignHttp(Mounted(application, console, pages=health.pages, trusted_proxies=proxies, tally=tally))
-        server = HttpServer(
-            application, foreign=foreign, upgrades=streams, pages=health.pages, trusted_proxies=proxies, tally=tally
-        )
-        await self._write_files(management, access, spot, files, url, token, demo)
-        await foreign.start()
-        listeners = await listen(server, opened)
-        timers.arm()
-        if settings.market != "none":
-            pace.start()
-        if replay is not None:
-            replay.start()
-        if not in_memory:
-            self._tasks.append(self._loop.create_task(_save_counts(counts)))
-        if signer is not None:
-            self._tasks.append(self._loop.create_task(_sign_when_idle(signer)))
-
-        async def stop() -> None:
-            pace.stop()
-            if replay is not None:
-                replay.stop()
-            timers.stop()
-            for task in self._tasks:
-                task.cancel()
-            await stop_listening(listeners)
-            await server.stop()
-            await foreign.stop()
-            sequencer.commit()
-            if signer is not None:
-                signer.sign()
-            if schedule is not None:
-                schedule.wait()
-            if not in_memory:
-                counts.save(counts.dump())
-            self._closing.close()
-
-        return Running(url, token, data.path, self._notes, stop)
-
-    # --- files -------------------------------------------------------------------------------------------------------
-
-    def _open_directory(self) -> tuple[DataDirectory, DemoFiles]:
-        settings = self._settings
+    def _take_directory(self) -> None:
+        settings = self.settings
         inside = settings.data.expanduser().absolute()
         bot_copy = settings.bot_env_file.expanduser().absolute()
         if not bot_copy.is_relative_to(inside):
             check_ignored(bot_copy)
             read_env(bot_copy)
-        data = DataDirectory.open(settings.data)
-        self._closing.callback(data.close)
-        ignore = data.path / ".gitignore"
+        self._data = DataDirectory.open(settings.data)
+        self._closing.callback(self._data.close)
+        self.data = self._data.path
+        ignore = self.data / ".gitignore"
         if not ignore.exists():
             # Whoever starts Sparekey inside a project must not commit keys by accident.
             ignore.write_text("*\n")
-        files = DemoFiles(
-            bot=data.path / "bot.env",
+        self._files = DemoFiles(
+            bot=self.data / "bot.env",
             bot_copy=bot_copy,
-            operator=data.path / "operator.env",
-            pems={key_type: data.path / f"bot-{key_type}.pem" for key_type in ("ed25519", "rsa")},
+            operator=self.data / "operator.env",
+            pems={key_type: self.data / f"bot-{key_type}.pem" for key_type in ("ed25519", "rsa")},
         )
-        check_ignored(files.bot)
-        return data, files
+        check_ignored(self._files.bot)
+        self.operator_token = read_operator_token(self._files)
 
-    def _open_vault(self, data: DataDirectory, journal_position: int | None) -> Vault:
-        """Without a position: a vault in memory."""
-        if journal_position is None:
-            vault = Vault(":memory:", data.key_encryption_key)
-        else:
-            vault = open_vault(data, journal_position)
-        self._closing.callback(vault.close)
-        return vault
-
-    def _passing_folder(self) -> Path:
-        """Where `--durability memory` keeps what must be a file; gone afterwards."""
-        folder = tempfile.TemporaryDirectory(prefix="sparekey-", ignore_cleanup_errors=True)
-        self._closing.callback(folder.cleanup)
-        return Path(folder.name)
-
-    async def _write_files(
-        self,
-        management: Management,
-        access: AccessState,
-        spot: SpotState,
-        files: DemoFiles,
-        url: str,
-        token: str,
-        demo: bool,
-    ) -> None:
-        if demo and self._settings.mode == "sandbox":
-            self._notes += await prepare_demo(management, access, list(spot.assets), files, url, token)
-        else:
-            write_operator(files, url, token)
-
-    # --- consumers ---------------------------------------------------------------------------------------------------
-
-    def _sign(self, journal: OpenJournal, clocks: Clocks) -> CheckpointSigner | None:
-        if journal.checkpoints is None:
-            return None
-        return CheckpointSigner(journal.checkpoints, journal.journal, clocks.wall_us)
-
-    # --- the market --------------------------------------------------------------------------------------------------
-
-    def _open_market(
-        self,
-        sequencer: Sequencer,
-        spot: SpotState,
-        participants: SeededParticipants,
-        views: Views,
-        catalogue: Catalogue,
-        clocks: Clocks,
-        recording: Recording | None,
-    ) -> None:
-        settings = self._settings
-        opened = participants.opened
-        if settings.market == "none":
-            if opened is not None:
-                raise StartRefused(
-                    f"{settings.data} has a market already, which --market none would leave standing still; start it "
-                    "with --market simulated, or choose another --data"
-                )
-            return
-        if opened is not None:
-            recorded = participants.recorded_symbols
-            taken_over = not recorded and any(symbol.recorded for symbol in opened.symbols)
-            if taken_over and recording is not None and settings.replay_end == "simulated":
-                self._notes.append("The recording is over: participants trade on from where it ended.")
-            elif recorded != ([] if recording is None else [recording.symbol]):
-                kind = f"replays {recorded[0]}" if recorded else "is simulated"
-                raise StartRefused(
-                    f"the market of {settings.data} {kind}, which cannot change; start it with --market "
-                    f"{'replay:FILE' if recorded else 'simulated'}, or choose another --data"
-                )
-            if opened.seed != settings.seed:
-                self._notes.append(f"The market keeps the seed {opened.seed}, with which it was opened.")
-            return
-        if any(spot.last_trade_us(rules.symbol) for rules in spot.symbols()):
-            raise StartRefused(
-                f"accounts have traded in {settings.data} without a market, and a market opens only where nothing "
-                "was traded; start it with --market none, or choose another --data"
+    def _take_port(self) -> None:
+        settings = self.settings
+        self._opened = open_port(settings.host, settings.port)
+        self._closing.callback(self._opened.close)
+        self.notes += self._opened.notes
+        self.url = _url_of(self._opened)
+        if any(not ip_address(one.getsockname()[0]).is_loopback for one in self._opened.sockets):
+            self.notes.append(
+                f"Other machines can reach this server, unencrypted (--host {settings.host}); keys' whitelists apply."
             )
-        first_prices = {} if recording is None else {recording.symbol: recording.first_price}
-        try:
-            opening = compose_opening(settings.seed, catalogue.anchors, spot.rules, clocks.wire_us(), first_prices)
-        except ValueError as error:
-            raise StartRefused(f"the market cannot open: {error}") from error
-        _must(sequencer.submit(SPOT, opening))
-        assert participants.opened is not None
-        views.add_histories(histories_of(participants.opened, spot.rules))
 
+    def _open_storage(self) -> None:
+        """Journal, vault, archive, call log, counts. In memory mode, what must be a file is one in passing."""
+        data = self._data
+        self._journal = open_journal(data, Durability(self.settings.durability))
+        self._closing.callback(_close_journal, self._journal)
+        position = self._journal.journal.position
+        archive_path, calls_path = data.archive_path, data.calls_path
+        if self._in_memory:
+            passing = tempfile.TemporaryDirectory(prefix="sparekey-", ignore_cleanup_errors=True)
+            self._closing.callback(passing.cleanup)
+            archive_path, calls_path = Path(passing.name, "archive.db"), Path(passing.name, "calls")
+            self._vault = Vault(":memory:", data.key_encryption_key)
+        else:
+            self._vault = open_vault(data, position)
+        self._closing.callback(self._vault.close)
+        self._archive = open_archive(archive_path, self._assets_of, position, self._pending)
+        self._closing.callback(self._archive.stop)
+        self._ledger = IpLedger(self._policy)
+        self._counts = AddressCounts(self.data / "addresses", self._ledger)
+        if not self._in_memory:
+            self._counts.load()
+        self._calls = CallLog(calls_path)
+        self._calls.start()
+        self._closing.callback(self._calls.stop)
 
-class _Archiving:
-    """The archive as a consumer: it learns where the symbols' ids begin before it sees their first prints."""
+    # --- state and the writer ----------------------------------------------------------------------------------------
 
-    def __init__(self, archive: Archive, participants: SeededParticipants) -> None:
-        self._archive = archive
+    def _recover(self) -> None:
+        """The newest snapshot, the journal's tail, and what the archive has missed of it."""
+        self._access_shard, self._spot_shard = AccessShard(), _make_spot_shard()
+        self._machines: dict[str, Machine] = {ACCESS: self._access_shard, SPOT: self._spot_shard}
+        self._access, self._spot = self._access_shard.state, self._spot_shard.state
+        participants = self._spot_shard.participants
+        assert isinstance(participants, SeededParticipants)
         self._participants = participants
-        self._ids_known = False
-        self._catching_up = True
-        self._unwritten = 0
+        self._archive_feed = ArchiveFeed(self._archive, self._first_ids)
+        self._snapshots = SnapshotFolder(self._data.snapshots_path)
+        behind = [] if self._in_memory else [(self._archive_feed, self._archive.position)]
+        self._recovered = recover(self._machines, self._journal.journal, self._snapshots, behind=behind)
+        self._archive_feed.caught_up()
+        self._follow_clocks()
+        self._views = Views(self._archive, {})
+        if participants.opened is not None:
+            self._views.add_histories(histories_of(participants.opened, self._spot.rules))
 
-    def receive(self, published: Sequence[Published]) -> None:
-        opened = self._participants.opened
-        if not self._ids_known and opened is not None:
-            self._ids_known = True
-            for symbol in opened.symbols:
-                self._archive.set_first_aggregate(symbol.symbol, symbol.first_trade_id)
-        self._archive.receive(published)
-        if self._catching_up:
-            self._unwritten += len(published)
-            if self._unwritten >= _CATCH_UP_RECORDS:
-                self._unwritten = 0
-                self._archive.flush()
+    def _make_sequencer(self) -> None:
+        journal, clocks = self._journal, self._clocks
+        self._sequencer = Sequencer(
+            journal.journal,
+            self._machines,
+            {ACCESS: clocks.policy_us, SPOT: clocks.wire_us},
+            self._loop.call_soon,
+            recovered=self._recovered,
+            follow={ACCESS: self._follow_access},
+        )
+        self._timers = DueTimers(
+            self._sequencer.submit, self._access.next_due_us, clocks.policy_us, self._loop.call_later
+        )
+        self._closing.callback(self._timers.stop)
+        self._signer: CheckpointSigner | None = None
+        self._schedule: SnapshotSchedule | None = None
+        if journal.checkpoints is not None:
+            self._signer = CheckpointSigner(journal.checkpoints, journal.journal, clocks.wall_us)
+        if isinstance(journal.journal, SqliteJournal):
+            process = snapshot_process(journal.journal, self._snapshots, _MACHINES_FACTORY)
+            self._schedule = SnapshotSchedule(self._machines, self._recovered, process)
+        consumers: list[Consumer | None] = [self._archive_feed, self._views, self._signer, self._schedule]
+        for consumer in consumers:
+            if consumer is not None:
+                self._sequencer.add_consumer(consumer)
+        self._views.warm_up([rules.symbol for rules in self._spot.symbols()])
 
-    def caught_up(self) -> None:
-        """From now on the archive's own thread writes."""
-        self._catching_up = False
-        self._archive.start()
-
-
-class _FollowAccess:
-    """What follows from a record of the access shard, in the same pass: clocks, timers, streams, and the fences that
-    make other shards refuse what a narrowed key was admitted for before."""
-
-    def __init__(
-        self,
-        shard: AccessShard,
-        clocks: Clocks,
-        listen_keys: Callable[[], ListenKeys],
-        timers: Callable[[], DueTimers],
-    ) -> None:
-        self._shard = shard
-        self._clocks = clocks
-        self._listen_keys = listen_keys
-        self._timers = timers
-
-    def __call__(self, record: Record) -> Iterable[tuple[str, Any]]:
-        state = self._shard.state
-        self._clocks.policy_offset_us, self._clocks.skew_us = state.policy_offset_us, state.skew_us
-        self._timers().arm()
-        narrowed = self._shard.narrowed_keys(record.events)
+    def _follow_access(self, record: Record) -> Iterable[tuple[str, Any]]:
+        """What follows from a record of the access shard, in the same pass: clocks, timers, listen keys, and the
+        fences that make other shards refuse what a narrowed key was admitted for before."""
+        state = self._access
+        self._follow_clocks()
+        self._timers.arm()
+        narrowed = self._access_shard.narrowed_keys(record.events)
         for key_id in narrowed:
             if state.keys[key_id].standing is not None:
-                self._listen_keys().revoke(key_id)
+                self._desk.listen_keys.revoke(key_id)
         return [(SPOT, Fence(key_id, state.seq)) for key_id in narrowed]
 
+    def _follow_clocks(self) -> None:
+        self._clocks.policy_offset_us, self._clocks.skew_us = self._access.policy_offset_us, self._access.skew_us
 
-# --- the parts of a start that need no state of their own ------------------------------------------------------------
-
-
-def _open_archive(
-    path: Path, spot: SpotState, journal_position: int, pending: Callable[[], Sequence[Published]]
-) -> Archive:
-    """The archive, or an empty one in place of one that is unreadable or ahead of the journal: it can be rebuilt."""
-
-    def assets_of(symbol: str) -> tuple[str, str]:
-        rules = spot.rules(symbol)
+    def _assets_of(self, symbol: str) -> tuple[str, str]:
+        rules = self._spot.rules(symbol)
         assert rules is not None
         return rules.base_asset, rules.quote_asset
 
-    try:
-        archive = Archive(path, assets_of, pending)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise  # not damaged: a full disk, or no right to write
-        _log.warning("%s is unreadable (%s); it is rebuilt from the journal", path, error)
-    else:
-        if archive.position <= journal_position:
-            return archive
-        archive.stop()
-        _log.warning("%s is ahead of the journal, as a power cut leaves it; it is rebuilt from the journal", path)
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    return Archive(path, assets_of, pending)
+    def _first_ids(self) -> Mapping[str, int]:
+        opened = self._participants.opened
+        return {} if opened is None else {symbol.symbol: symbol.first_trade_id for symbol in opened.symbols}
 
+    def _pending(self) -> Sequence[Published]:
+        return self._sequencer.pending
 
-def _close_archive(archive: Archive) -> None:
-    archive.stop()
+    # --- who is served, and with what --------------------------------------------------------------------------------
+
+    def _make_wire(self) -> None:
+        sequencer, clocks = self._sequencer, self._clocks
+        self._desk = Desk(
+            submit=sequencer.submit,
+            spot=self._spot,
+            access=self._access,
+            archive=self._archive,
+            views=self._views,
+            clocks=clocks,
+            policy=self._policy,
+        )
+        self._gate = Gate(self._access, self._ledger, self._open_secret)
+        self._application = Application(
+            self._routes,
+            self._gate,
+            self._desk,
+            clocks,
+            when_durable=sequencer.when_durable,
+            log_call=self._calls.add,
+        )
+        self._management = Management(
+            sequencer,
+            self._access,
+            self._spot,
+            self._vault,
+            clocks,
+            self._calls,
+            sandbox=self.settings.mode == "sandbox",
+        )
+
+    def _open_secret(self, key: Key) -> bytes | None:
+        try:
+            return self._vault.open(key.vault_id)
+        except SecretUnavailable as error:
+            _log.warning("the secret of the key %s… cannot be opened: %s", key.api_key[:8], error)
+            return None
+
+    def _submit_first_commands(self) -> None:
+        settings, participants = self.settings, self._participants
+        check_market(self._spot, participants, self._recording, market=settings.market, at_end=settings.replay_end)
+        list_what_is_new(self._submit_spot, self._spot, self._catalogue)
+        set_order_limits(self._submit_spot, self._policy)
+        if settings.market == "none":
+            return
+        if participants.opened is None:
+            now_us = self._clocks.wire_us()
+            anchors = self._catalogue.anchors
+            open_market(self._submit_spot, self._spot, anchors, settings.seed, now_us, self._recording)
+            assert participants.opened is not None
+            self._views.add_histories(histories_of(participants.opened, self._spot.rules))
+        elif participants.opened.seed != settings.seed:
+            self.notes.append(f"The market keeps the seed {participants.opened.seed}, with which it was opened.")
+        if was_taken_over(participants):
+            self.notes.append("The recording is over: participants trade on from where it ended.")
+
+    def _submit_spot(self, command: Any) -> Sequence[Any] | Refusal:
+        return self._sequencer.submit(SPOT, command)
+
+    def _make_server(self) -> None:
+        settings, sequencer = self.settings, self._sequencer
+        feed = UserDataFeed(self._spot.watched, lambda: sequencer.position)
+        door = StreamDoor(self._gate, self._ledger, self._access, self._clocks, self._desk.listen_keys)
+        streams = Streams(feed, door)
+        sequencer.add_consumer(streams)
+        tally = Tally()
+        self._audience = Audience(tally, lambda: self._server.connections, _monotonic_us)
+        self._pace = MarketPace(sequencer.submit, self._is_busy, _monotonic_us, self._loop.call_later)
+        self._replay: ReplayPace | None = None
+        if self._recording is not None and self._recording.symbol in self._participants.recorded_symbols:
+            self._replay = ReplayPace(
+                sequencer.submit,
+                Pacing(self._recording),
+                at_end=settings.replay_end,
+                busy=self._is_busy,
+                monotonic_us=_monotonic_us,
+                call_later=self._loop.call_later,
+            )
+        vitals = Vitals(
+            sequencer,
+            self._archive,
+            self._calls,
+            self._counts,
+            self._ledger,
+            self._clocks,
+            self._pace,
+            self._replay,
+            self._signer,
+            self._schedule,
+        )
+        health = Health(vitals.probes(), vitals.readings(), tally=tally, server=lambda: self._server)
+        facts = {"Profile": settings.profile, "Market": settings.market, "Mode": settings.mode}
+        shared: dict[str, Any] = {
+            "pages": health.pages,
+            "trusted_proxies": TrustedProxies(settings.trusted_proxies),
+            "tally": tally,
+        }
+        console = make_console(self._management, self.operator_token, facts)
+        self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
+        self._server = HttpServer(self._application, foreign=self._foreign, upgrades=streams, **shared)
+
+    def _is_busy(self) -> bool:
+        return self._audience.is_there() or self._spot.has_resting_orders
+
+    async def _write_files(self, demo: bool) -> None:
+        url, token = self.url, self.operator_token
+        if demo and self.settings.mode == "sandbox":
+            assets = list(self._spot.assets)
+            self.notes += await prepare_demo(self._management, self._access, assets, self._files, url, token)
+        else:
+            write_operator(self._files, url, token)
+
+    async def _serve(self) -> None:
+        await self._foreign.start()
+        self._listeners = await listen(self._server, self._opened)
+        self._timers.arm()
+        if self.settings.market != "none":
+            self._pace.start()
+        if self._replay is not None:
+            self._replay.start()
+        if not self._in_memory:
+            self._tasks.append(self._loop.create_task(_save_counts(self._counts)))
+        if self._signer is not None:
+            self._tasks.append(self._loop.create_task(_sign_when_idle(self._signer)))
 
 
 def _close_journal(journal: OpenJournal) -> None:
     journal.journal.close()
     if journal.checkpoints is not None:
         journal.checkpoints.close()
-
-
-def _snapshot_schedule(
-    machines: Mapping[str, Machine], recovered: Recovered, journal: OpenJournal, snapshots: SnapshotFolder
-) -> SnapshotSchedule | None:
-    if not isinstance(journal.journal, SqliteJournal):
-        return None
-    return SnapshotSchedule(machines, recovered, snapshot_process(journal.journal, snapshots, _MACHINES_FACTORY))
-
-
-def _open_secret(vault: Vault, key: Key) -> bytes | None:
-    try:
-        return vault.open(key.vault_id)
-    except SecretUnavailable as error:
-        _log.warning("the secret of the key %s… cannot be opened: %s", key.api_key[:8], error)
-        return None
-
-
-def _list_what_is_new(sequencer: Sequencer, spot: SpotState, catalogue: Catalogue, policy: LimitPolicy) -> None:
-    """Listed symbols keep their rules, whatever a newer catalogue says: a market has been trading by them."""
-    for asset in catalogue.assets:
-        if asset.asset not in spot.assets:
-            _must(sequencer.submit(SPOT, ListAsset(asset)))
-    for symbol in catalogue.symbols:
-        if spot.rules(symbol.symbol) is None:
-            _must(sequencer.submit(SPOT, ListSymbol(symbol)))
-    limits = tuple(
-        OrderLimit(
-            limit.interval, limit.interval_count, limit.window_us, limit.limit, policy.gives_back, policy.enforced
-        )
-        for limit in policy.families["spot"].orders
-    )
-    if limits != spot.order_limits:
-        _must(sequencer.submit(SPOT, SetOrderLimits(limits)))
-
-
-def _must(outcome: Sequence[Any] | Refusal) -> None:
-    if isinstance(outcome, Refusal):
-        raise StartRefused(f"the platform cannot start: {outcome.explanation}")
 
 
 def _url_of(opened: Opened) -> str:
@@ -653,70 +545,6 @@ async def _sign_when_idle(signer: CheckpointSigner) -> None:
     while True:
         await asyncio.sleep(_SIGN_SECONDS)
         signer.receive(())
-
-
-def _probes(
-    sequencer: Sequencer,
-    archive: Archive,
-    calls: CallLog,
-    counts: AddressCounts,
-    pace: MarketPace,
-    replay: ReplayPace | None,
-    signer: CheckpointSigner | None,
-    schedule: SnapshotSchedule | None,
-) -> list[Probe]:
-    def degraded(problem: Callable[[], str]) -> Callable[[], Finding]:
-        def look() -> Finding:
-            said = problem()
-            return Finding(Condition.DEGRADED, said) if said else Finding(Condition.OK)
-
-        return look
-
-    def call_log() -> str:
-        return calls.problem or (f"{calls.dropped} entries were dropped" if calls.dropped else "")
-
-    probes = [
-        Probe(
-            # A failed commit ends the process, so that an answer means that the journal works.
-            "journal",
-            lambda: Finding(Condition.OK, f"durable up to position {sequencer.durable_position}"),
-            critical=True,
-        ),
-        Probe("archive", degraded(lambda: archive.problem)),
-        Probe("calls", degraded(call_log)),
-        Probe("addresses", degraded(lambda: counts.problem)),
-        Probe("market", degraded(lambda: pace.problem or (replay.problem if replay is not None else ""))),
-    ]
-    if signer is not None:
-        probes.append(Probe("checkpoints", degraded(lambda: signer.problem)))
-    if schedule is not None:
-        probes.append(Probe("snapshots", degraded(lambda: schedule.problem)))
-    return probes
-
-
-def _readings(
-    sequencer: Sequencer,
-    archive: Archive,
-    calls: CallLog,
-    ledger: IpLedger,
-    clocks: Clocks,
-    schedule: SnapshotSchedule | None,
-) -> list[Reading]:
-    return [
-        Reading("sparekey_journal_position", "Last durable journal position.", lambda: sequencer.durable_position),
-        Reading("sparekey_archive_position", "Journal position that the archive holds.", lambda: archive.position),
-        Reading("sparekey_calls_dropped", "Call log entries dropped.", lambda: calls.dropped, counts=True),
-        Reading(
-            "sparekey_banned_addresses",
-            "Addresses that are banned now.",
-            lambda: len(ledger.current_bans(clocks.policy_us())),
-        ),
-        Reading(
-            "sparekey_replay_tail_seconds",
-            "About how long a start would take now to apply the journal's tail.",
-            lambda: 0.0 if schedule is None else schedule.tail_cost_us / 1e6,
-        ),
-    ]
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -750,37 +578,21 @@ async def _serve(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    for line in _greeting(settings, running):
+    for line in _greeting_of(running):
         print(line)
     sys.stdout.flush()
     await stopping.wait()
     await running.stop()
 
 
-def _greeting(settings: Settings, running: Running) -> list[str]:
-    url = running.url
-    bot = settings.bot_env_file.expanduser().absolute()
-    lines = [
-        "Sparekey is up. Compatible with the Binance API; not affiliated with Binance.",
-        f"  console   {url}   (the operator's token is in {running.data / 'operator.env'})",
-        f"  keys      {bot}" if settings.mode == "sandbox" else "  keys      none: no demo account in guarded mode",
-        f"  profile   {settings.profile}, market {settings.market}, mode {settings.mode}",
-        f"  data      {running.data}, durability {settings.durability}",
-        "",
-        f"  curl '{url}/api/v3/ticker/price?symbol=BTCUSDT'",
-        "",
-    ]
-    if settings.mode == "sandbox":
-        lines += [
-            "  import ccxt",
-            f"  env = dict(line.strip().split('=', 1) for line in open({str(bot)!r}) if '=' in line)",
-            "  exchange = ccxt.binance({'apiKey': env['API_KEY'], 'secret': env['API_SECRET'], 'urls': {'api': {"
-            f"'public': '{url}/api/v3', 'private': '{url}/api/v3', 'sapi': '{url}/sapi/v1', "
-            f"'fapiPublic': '{url}/fapi/v1', 'dapiPublic': '{url}/dapi/v1'}}}}}})",
-            "",
-        ]
-    lines += [f"  {note}" for note in running.notes]
-    return [*lines, "Stop it with Ctrl-C."]
+def _greeting_of(running: Running) -> list[str]:
+    settings = running.settings
+    facts = {
+        "profile": f"{settings.profile}, market {settings.market}, mode {settings.mode}",
+        "data": f"{running.data}, durability {settings.durability}",
+    }
+    bot_env = settings.bot_env_file.expanduser().absolute() if settings.mode == "sandbox" else None
+    return greeting(running.url, running.data / "operator.env", bot_env, facts, running.notes)
 
 
 def _log_to_stderr() -> None:

@@ -1,0 +1,38 @@
+"""What a start prints once it serves: where everything is, and lines to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: The last line, which scripts may wait for.
+ENDING = "Stop it with Ctrl-C."
+
+
+def greeting(
+    url: str, operator_env: Path, bot_env: Path | None, facts: Mapping[str, str], notes: Sequence[str]
+) -> list[str]:
+    """`bot_env` is None where there is no demo account."""
+    told = {
+        "console": f"{url}   (the operator's token is in {operator_env})",
+        "keys": str(bot_env) if bot_env is not None else "none: no demo account in guarded mode",
+        **facts,
+    }
+    width = max(map(len, told)) + 2
+    lines = ["Sparekey is up. Compatible with the Binance API; not affiliated with Binance."]
+    lines += [f"  {name.ljust(width)}{what}" for name, what in told.items()]
+    lines += ["", f"  curl '{url}/api/v3/ticker/price?symbol=BTCUSDT'", ""]
+    if bot_env is not None:
+        lines += [f"  {line}" for line in ccxt_lines(url, bot_env)] + [""]
+    return [*lines, *(f"  {note}" for note in notes), ENDING]
+
+
+def ccxt_lines(url: str, bot_env: Path) -> list[str]:
+    """Three lines of Python after which `exchange` trades here."""
+    return [
+        "import ccxt",
+        f"env = dict(line.strip().split('=', 1) for line in open({str(bot_env)!r}) if '=' in line)",
+        "exchange = ccxt.binance({'apiKey': env['API_KEY'], 'secret': env['API_SECRET'], 'urls': {'api': {"
+        f"'public': '{url}/api/v3', 'private': '{url}/api/v3', 'sapi': '{url}/sapi/v1', "
+        f"'fapiPublic': '{url}/fapi/v1', 'dapiPublic': '{url}/dapi/v1'}}}}}})",
+    ]
