@@ -232,6 +232,13 @@ def test_a_label_is_kept_as_typed_without_the_blanks_around_it(desk: Desk, label
     assert desk.state.keys[1].label == label
 
 
+def test_blanks_around_a_label_do_no_harm_within_reason(desk: Desk) -> None:
+    account_id = desk.account()
+    desk.do(new_key(account_id, label="bot".rjust(1_000)))
+    assert desk.state.keys[1].label == "bot"
+    refused_for(desk, new_key(account_id, "two", label="bot".rjust(1_001)), Reason.LABEL_INVALID)
+
+
 def test_a_label_may_be_there_twice(desk: Desk) -> None:
     account_id = desk.account()
     desk.do(new_key(account_id, "one", label="same"))
@@ -438,6 +445,8 @@ def test_the_policy_clock_goes_ten_years_at_once_and_a_hundred_in_all(desk: Desk
         desk.do(AdvanceClock(3_650 * DAY_US))
     desk.do(AdvanceClock(3_640 * DAY_US))
     refused_for(desk, AdvanceClock(11 * DAY_US), Reason.CLOCK_TOO_FAR, 10)
+    desk.do(AdvanceClock(10 * DAY_US))
+    refused_for(desk, AdvanceClock(1), Reason.CLOCK_TOO_FAR, 0)
 
 
 def test_the_skew_is_at_most_a_day_either_way_and_ages_nothing(desk: Desk) -> None:
