@@ -279,7 +279,8 @@ class Running:
             operator=self.data / "operator.env",
             pems={key_type: self.data / f"bot-{key_type}.pem" for key_type in ("ed25519", "rsa")},
         )
-        check_ignored(self._files.bot)
+        if "*" not in ignore.read_text().split():
+            check_ignored(self._files.bot)
         self.operator_token = read_operator_token(self._files)
 
     def _take_port(self) -> None:
@@ -536,9 +537,13 @@ def _url_of(opened: Opened) -> str:
 
 
 async def _save_counts(counts: AddressCounts) -> None:
+    saved = b""
     while True:
         await asyncio.sleep(_SAVE_SECONDS)
-        await asyncio.to_thread(counts.save, counts.dump())
+        content = counts.dump()
+        if content != saved:  # else no thread need be woken
+            await asyncio.to_thread(counts.save, content)
+            saved = b"" if counts.problem else content
 
 
 async def _sign_when_idle(signer: CheckpointSigner) -> None:

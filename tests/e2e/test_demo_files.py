@@ -193,3 +193,8 @@ def test_guarded_mode_deletes_no_key_for_the_operator_and_keys_go_on_working(gua
     refused = sparekey("keys", "delete", guarded.key().api_key, "--json", data=guarded.data)
     assert json.loads(refused.stdout)["error"]["reason"] == "mode-guarded"
     assert guarded.call().limit_order().status == 200
+
+
+def test_a_work_tree_without_git_at_hand_does_not_stand_in_the_way(tmp_path: Path, start: Any) -> None:
+    (tmp_path / ".git").mkdir()  # as in a container that has the files and not the program
+    assert_all_keys_trade(start())
