@@ -252,6 +252,24 @@ def test_ignoring_429_is_a_ban_of_two_minutes(counter: Counter) -> None:
     assert counter.ask() is None
 
 
+def test_a_profile_may_ban_after_a_single_refusal() -> None:
+    text = (Path(sparekey.access.__file__).parent / "profiles/classic.toml").read_text()
+    counter = Counter(parse_profile(text.replace("refusals = 50", "refusals = 1")))
+    counter.ask(1_200)
+    assert counter.ask() is Reason.IP_WEIGHT_EXCEEDED
+    assert counter.ask() is Reason.IP_BANNED
+
+
+def test_an_address_that_was_banned_once_is_forgotten_in_the_end(counter: Counter) -> None:
+    counter.get_banned()
+    counter.now_us += 2 * MINUTE_US + 3 * DAY_US - 1
+    counter.ask(ip=OTHER)
+    assert IP in counter.ledger.bans
+    counter.now_us += MINUTE_US
+    counter.ask(ip=OTHER)
+    assert IP not in counter.ledger.bans
+
+
 def test_refusals_of_another_minute_do_not_count_towards_a_ban(counter: Counter) -> None:
     for _ in range(5):
         counter.ask(1_200)
