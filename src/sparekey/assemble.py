@@ -508,7 +508,7 @@ class Running:
 
     async def _serve(self) -> None:
         await self._foreign.start()
-        self._listeners = await listen(self._server, self._opened)
+        self._listeners = await listen(self._server, self._opened, on_connect=self._sequencer.hurry)
         self._timers.arm()
         if self.settings.market != "none":
             self._pace.start()

@@ -7,6 +7,7 @@ import errno
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -141,11 +142,24 @@ def raise_file_limit() -> int:
     return soft
 
 
-async def listen(server: HttpServer, opened: Opened, tls: ssl.SSLContext | None = None) -> list[asyncio.Server]:
-    """Serve on the opened port. Small replies leave at once: both uvloop and asyncio set TCP_NODELAY themselves."""
+async def listen(
+    server: HttpServer,
+    opened: Opened,
+    tls: ssl.SSLContext | None = None,
+    on_connect: Callable[[], object] = lambda: None,
+) -> list[asyncio.Server]:
+    """Serve on the opened port. Small replies leave at once: both uvloop and asyncio set TCP_NODELAY themselves.
+
+    `on_connect` is called before each new connection can be read from.
+    """
     loop = asyncio.get_running_loop()
     server.start()
-    return [await loop.create_server(server.connection, sock=one, backlog=BACKLOG, ssl=tls) for one in opened.sockets]
+
+    def connect() -> asyncio.Protocol:
+        on_connect()
+        return server.connection()
+
+    return [await loop.create_server(connect, sock=one, backlog=BACKLOG, ssl=tls) for one in opened.sockets]
 
 
 async def stop_listening(listeners: list[asyncio.Server]) -> None:

@@ -284,6 +284,16 @@ def test_lazy_records_gather_until_somebody_waits_or_enough_are_there() -> None:
     assert house.loop.run() == 1 and house.journal.position == 9
 
 
+def test_whoever_comes_finds_what_waited_lazily_committed() -> None:
+    house = House(lazy_limit=4)
+    house.sequencer.hurry()
+    assert house.loop.run() == 0
+    house.sequencer.submit("bank", Pay(1, 1), lazy=True)
+    house.sequencer.hurry()
+    house.sequencer.hurry()
+    assert house.loop.run() == 1 and house.journal.position == 1
+
+
 def test_replay_gives_the_same_state_and_deciding_again_the_same_events() -> None:
     house = House(schedule=at_once)
     for number in range(40):
