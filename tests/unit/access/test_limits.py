@@ -445,6 +445,18 @@ def test_a_ledger_saved_under_another_profile_is_read_as_far_as_it_fits() -> Non
     assert ledger.ban_on(IP, counter.now_us, counter.policy_us) is None
 
 
+def test_a_ban_of_a_level_that_the_profile_does_not_have_lasts_as_long_as_its_longest() -> None:
+    counter = Counter()
+    counter.ledger.load([[], [], [], [], [[IP, 9, counter.policy_us + 30 * DAY_US]]])
+    assert counter.ask() is Reason.IP_BANNED
+    assert counter.wait_s() == 3 * 24 * 3_600
+    assert [ip for ip, _ in counter.ledger.current_bans(counter.policy_us)] == [IP]
+    counter.now_us += 3 * DAY_US
+    assert counter.ledger.current_bans(counter.policy_us) == []
+    assert counter.wait_s() == 0
+    assert counter.ask() is None
+
+
 @pytest.mark.parametrize(
     "spoiled",
     [
