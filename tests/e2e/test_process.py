@@ -183,8 +183,8 @@ def test_the_commands_documents_have_the_fields_that_scripts_rely_on(start: Any)
     assert sparekey("clock", "advance", "-1d", data=server.data).returncode == 1
 
 
-def test_an_env_file_that_git_would_commit_is_refused(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+def test_an_env_file_that_git_would_commit_is_refused(tmp_path: Path, require: Any) -> None:
+    subprocess.run([require("git"), "init", "-q", str(tmp_path)], check=True)
     said = up_fails(tmp_path / "data", "--port", "0", "--env-file", str(tmp_path / "bot.env"))
     assert ".gitignore" in said
     (tmp_path / ".gitignore").write_text("bot.env\n")
