@@ -1,0 +1,130 @@
+"""Which endpoint needs what, written by hand from Binance's documentation and from nothing of ours.
+
+Security types: "Security type" on each endpoint's page (spot REST, "Endpoint security type"; wallet and margin pages of
+`/sapi`; USDⓈ-M and COIN-M general info). Permissions: the table of "API Key Permission" in the wallet documentation,
+with `USER_DATA` and `USER_STREAM` needing reading, `TRADE` on spot needing spot and margin trading.
+
+A new endpoint gets a line here, from its page in the documentation: its security type, the permissions it needs by the
+names that people type, and parameters with which a call reaches the question who may call. `tests/contract/
+test_permission_matrix.py` calls every line over a socket, `tests/unit/wire/test_table.py` compares the routing table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+READING = ("reading",)
+TRADING = ("spot-and-margin-trading",)
+
+
+class Documented(NamedTuple):
+    """`parameters` are sent in the query. They are right in form; what they name need not exist."""
+
+    security: str
+    permissions: tuple[str, ...]
+    parameters: dict[str, str]
+
+
+def _open(**parameters: str) -> Documented:
+    return Documented("NONE", (), parameters)
+
+
+def _key_alone(security: str, **parameters: str) -> Documented:
+    return Documented(security, READING, parameters)
+
+
+def _read(**parameters: str) -> Documented:
+    return Documented("USER_DATA", READING, parameters)
+
+
+def _trade(**parameters: str) -> Documented:
+    return Documented("TRADE", TRADING, parameters)
+
+
+_SYMBOL = {"symbol": "BTCUSDT"}
+_CANDLES = _SYMBOL | {"interval": "1m"}
+_AN_ORDER = _SYMBOL | {"orderId": "1"}
+_PLACEMENT = _SYMBOL | {
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.001",
+    "price": "20000",
+}
+_LISTEN_KEY = {"listenKey": "L" * 64}
+
+MATRIX: dict[tuple[str, str], Documented] = {
+    # --- spot
+    ("GET", "/api/v3/ping"): _open(),
+    ("GET", "/api/v3/time"): _open(),
+    ("GET", "/api/v3/exchangeInfo"): _open(**_SYMBOL),
+    ("GET", "/api/v3/depth"): _open(**_SYMBOL),
+    ("GET", "/api/v3/trades"): _open(**_SYMBOL),
+    ("GET", "/api/v3/historicalTrades"): _open(**_SYMBOL),
+    ("GET", "/api/v3/aggTrades"): _open(**_SYMBOL),
+    ("GET", "/api/v3/klines"): _open(**_CANDLES),
+    ("GET", "/api/v3/uiKlines"): _open(**_CANDLES),
+    ("GET", "/api/v3/avgPrice"): _open(**_SYMBOL),
+    ("GET", "/api/v3/ticker/24hr"): _open(**_SYMBOL),
+    ("GET", "/api/v3/ticker/tradingDay"): _open(**_SYMBOL),
+    ("GET", "/api/v3/ticker/price"): _open(**_SYMBOL),
+    ("GET", "/api/v3/ticker/bookTicker"): _open(**_SYMBOL),
+    ("GET", "/api/v3/ticker"): _open(**_SYMBOL),
+    ("POST", "/api/v3/order"): _trade(**_PLACEMENT),
+    ("POST", "/api/v3/order/test"): _trade(**_PLACEMENT),
+    ("DELETE", "/api/v3/order"): _trade(**_AN_ORDER),
+    ("DELETE", "/api/v3/openOrders"): _trade(**_SYMBOL),
+    ("GET", "/api/v3/order"): _read(**_AN_ORDER),
+    ("GET", "/api/v3/openOrders"): _read(**_SYMBOL),
+    ("GET", "/api/v3/allOrders"): _read(**_SYMBOL),
+    ("GET", "/api/v3/account"): _read(),
+    ("GET", "/api/v3/myTrades"): _read(**_SYMBOL),
+    ("GET", "/api/v3/rateLimit/order"): _read(),
+    ("GET", "/api/v3/account/commission"): _read(**_SYMBOL),
+    ("POST", "/api/v3/userDataStream"): _key_alone("USER_STREAM"),
+    ("PUT", "/api/v3/userDataStream"): _key_alone("USER_STREAM", **_LISTEN_KEY),
+    ("DELETE", "/api/v3/userDataStream"): _key_alone("USER_STREAM", **_LISTEN_KEY),
+    # --- wallet and margin
+    ("GET", "/sapi/v1/system/status"): _open(),
+    ("GET", "/sapi/v1/capital/config/getall"): _read(),
+    ("GET", "/sapi/v1/account/apiRestrictions"): _read(),
+    ("GET", "/sapi/v1/account/status"): _read(),
+    ("GET", "/sapi/v1/account/apiTradingStatus"): _read(),
+    ("GET", "/sapi/v1/asset/tradeFee"): _read(),
+    ("GET", "/sapi/v1/margin/allPairs"): _key_alone("MARKET_DATA"),
+    ("GET", "/sapi/v1/margin/isolated/allPairs"): _key_alone("MARKET_DATA"),
+    # --- futures
+    ("GET", "/fapi/v1/ping"): _open(),
+    ("GET", "/fapi/v1/time"): _open(),
+    ("GET", "/fapi/v1/exchangeInfo"): _open(),
+    ("GET", "/dapi/v1/ping"): _open(),
+    ("GET", "/dapi/v1/time"): _open(),
+    ("GET", "/dapi/v1/exchangeInfo"): _open(),
+}
+
+
+def differences(served: dict[tuple[str, str], tuple[str, frozenset[str]]]) -> list[str]:
+    """What a routing table says otherwise than the documents, a sentence each; empty if they agree.
+
+    `served`: (method, path) → security type and permission names of the row.
+    """
+    found = []
+    for route, said in served.items():
+        documented = MATRIX.get(route)
+        if documented is None:
+            found.append(
+                f"{route[0]} {route[1]} is served, but no line of MATRIX in tests/permission_table.py says what the"
+                " documents ask of its callers: add one, from its page in the documentation and not from our table"
+            )
+        elif said != (documented.security, frozenset(documented.permissions)):
+            found.append(
+                f"{route[0]} {route[1]}: the documents say {documented.security} with"
+                f" {' and '.join(documented.permissions) or 'no permission'}, our table {said[0]} with"
+                f" {' and '.join(sorted(said[1])) or 'no permission'}"
+            )
+    found += [
+        f"{method} {path} stands in MATRIX of tests/permission_table.py, but nothing serves it"
+        for method, path in MATRIX
+        if (method, path) not in served
+    ]
+    return found
