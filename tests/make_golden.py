@@ -23,8 +23,12 @@ from sparekey.access.commands import (
     EditKey,
     EnableKey,
     EnrolTotp,
+    EraseAccount,
+    PanicKeys,
+    RecordStrike,
     RemoveTotp,
     RestoreAccess,
+    RotateKey,
     RunDueTimers,
     SetKyc,
     SetSkew,
@@ -146,6 +150,18 @@ class Session:
         assert key is not None
         return key
 
+    def rotate(self, key: Key, name: str, overlap_us: int) -> Key:
+        """The replacement of an hmac key."""
+        command = RotateKey(
+            key.key_id,
+            key.account_id,
+            api_key_from(entropy(name)),
+            f"hmac-secret/account-{key.account_id}/{name}",
+            overlap_us=overlap_us,
+        )
+        self.must(ACCESS, command)
+        return self.access.keys[key.replaced_by]
+
     def admission(self, key: Key) -> Admission:
         return Admission(key.account_id, key.key_id, self.access.seq, key.dies_us)
 
@@ -210,7 +226,39 @@ def keys_session() -> golden.Golden:
     session.now_us += DAY_US
     session.must(ACCESS, RunDueTimers())
     session.must(ACCESS, AdvanceClock(400 * DAY_US))
+    rotations(session, ada)
+    endings(session, bob, carol)
     return session.golden()
+
+
+def rotations(session: Session, account_id: int) -> None:
+    """With an overlap that ends by itself, at once, of a key without whitelist, and one given up on the way."""
+    old = session.key(account_id, "old", whitelist=("203.0.113.0/24",), permissions=19)
+    renewed = session.rotate(old, "renewed", 2 * HOUR_US)
+    session.now_us += 2 * HOUR_US
+    session.must(ACCESS, RunDueTimers())
+    session.rotate(renewed, "renewed again", 0)  # which also deletes the first one
+    session.commit()
+    short = session.key(account_id, "short")
+    session.must(ACCESS, AdvanceClock(89 * DAY_US))
+    given_up = session.rotate(short, "given up", 30 * DAY_US)
+    session.must(ACCESS, DeleteKey(given_up.key_id))
+    session.rotate(short, "kept", DAY_US)
+    session.must(ACCESS, DisableKey(short.key_id))
+    session.must(ACCESS, AdvanceClock(DAY_US))
+    session.must(ACCESS, PanicKeys(account_id, "a key was found in a log"))
+    session.commit()
+
+
+def endings(session: Session, struck: int, erased: int) -> None:
+    """Strikes up to a suspension, and an erasure after which the address is free again."""
+    for _ in range(3):
+        session.must(ACCESS, RecordStrike(struck, "an address was banned"))
+        session.now_us += HOUR_US
+    session.must(ACCESS, RestoreAccess(struck, "it was a loop"))
+    session.must(ACCESS, RecordStrike(struck, "an address was banned"))
+    session.must(ACCESS, EraseAccount(erased))
+    session.must(ACCESS, CreateAccount("digest of carol", "password/carol"))
 
 
 def orders_session() -> golden.Golden:

@@ -163,7 +163,7 @@ def test_the_script_gives_the_same_journal_again(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "where", "what", "otherwise"),
     [
-        ("keys", decide, "KEY_LIFE_US", decide.KEY_LIFE_US + 1),
+        ("keys", decide, "EXPIRY", msgspec.structs.replace(decide.EXPIRY, life_us=decide.EXPIRY.life_us + 1)),
         ("orders", spot_decide, "generated_client_order_id", lambda order_id: f"web_{order_id}"),
         ("market", spot_decide, "generated_client_order_id", lambda order_id: f"web_{order_id}"),
         ("market", participants, "GROWTH_LEVELS", participants.GROWTH_LEVELS + 1),

@@ -10,6 +10,7 @@ from sparekey.access.events import (
     AccessRestored,
     AccessSuspended,
     AccountCreated,
+    AccountErased,
     ClockAdvanced,
     KeyCreated,
     KeyDeleted,
@@ -17,13 +18,16 @@ from sparekey.access.events import (
     KeyEdited,
     KeyEnabled,
     KeyExpired,
+    KeyRotated,
     KycSet,
     SkewSet,
+    StrikeRecorded,
     TotpEnrolled,
     TotpRemoved,
     TotpStepAccepted,
 )
 from sparekey.access.state import AccessState, Account, Key
+from sparekey.access.strikes import with_strike
 
 
 def apply(state: AccessState, event: AccessEvent, time_us: int) -> None:
@@ -73,7 +77,17 @@ def _access_suspended(state: AccessState, event: AccessSuspended, time_us: int) 
 def _access_restored(state: AccessState, event: AccessRestored, time_us: int) -> None:
     account = state.accounts[event.account_id]
     account.suspended = False
+    account.strikes = ()  # who was let back in starts anew, or the next ban would throw them out again
     state.settle_account(account)
+
+
+def _account_erased(state: AccessState, event: AccountErased, time_us: int) -> None:
+    state.forget_account(state.accounts[event.account_id])
+
+
+def _strike_recorded(state: AccessState, event: StrikeRecorded, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.strikes = with_strike(account.strikes, time_us)
 
 
 def _key_created(state: AccessState, event: KeyCreated, time_us: int) -> None:
@@ -91,6 +105,7 @@ def _key_created(state: AccessState, event: KeyCreated, time_us: int) -> None:
             event.expires_us,
             event.vault_id,
             event.public_key,
+            replaces=event.replaces,
         )
     )
 
@@ -122,9 +137,17 @@ def _key_expired(state: AccessState, event: KeyExpired, time_us: int) -> None:
     state.drop_stale_expiries()
 
 
+def _key_rotated(state: AccessState, event: KeyRotated, time_us: int) -> None:
+    key = state.keys[event.key_id]
+    key.replaced_by = event.replaced_by
+    state.set_retirement(key, event.retires_us)
+    state.settle_place(key)
+
+
 def _set_status(state: AccessState, key_id: int, status: str) -> None:
     key = state.keys[key_id]
     key.status = status
+    state.settle_place(key)
     state.settle_standing(key)
 
 
@@ -150,6 +173,9 @@ _APPLIERS: dict[type, Callable[[AccessState, Any, int], None]] = {
     KeyEnabled: _key_enabled,
     KeyDeleted: _key_deleted,
     KeyExpired: _key_expired,
+    KeyRotated: _key_rotated,
+    AccountErased: _account_erased,
+    StrikeRecorded: _strike_recorded,
     ClockAdvanced: _clock_advanced,
     SkewSet: _skew_set,
 }

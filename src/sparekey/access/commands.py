@@ -116,6 +116,51 @@ class DeleteKey(Command, frozen=True):
     actor_account_id: int = 0
 
 
+class RotateKey(Command, frozen=True):
+    """Replace a key by a new one of the same account, type, label, permissions and whitelist.
+
+    The old key lives on for `overlap_us`, but never longer than it would have lived anyway; 0 ends it at once. Until
+    then both share one place among the account's keys. What is new comes as with `CreateKey`: `api_key`, and `vault_id`
+    for hmac or `public_key` for the others. A disabled key may be rotated, too: it stays disabled.
+
+    A predecessor of the key that is dead already is deleted in the same commit, so that no trail of dead keys builds
+    up; the caller forgets what the vault holds for it, as with `DeleteKey`.
+    """
+
+    key_id: int
+    actor_account_id: int = 0
+    api_key: str = ""
+    vault_id: str = ""
+    public_key: str = ""
+    overlap_us: int = 0
+
+
+class PanicKeys(Command, frozen=True):
+    """Disable all active keys of the account at once. `cause` is for the audit trail. Each is enabled by itself."""
+
+    account_id: int
+    cause: str = ""
+
+
+class EraseAccount(Command, frozen=True):
+    """Delete the account's keys and forget who it was; its e-mail address is free for a new account.
+
+    The caller destroys the account's vault key once this is durable: with it go address, password, authenticator and
+    secrets, in every copy. The ledger's entries stay, since the books must balance, under a number that names nobody;
+    nothing can move them any more. Nobody could cancel its orders afterwards either, so the caller refuses to erase an
+    account that has open orders. For everyone who asks, the account does not exist any more.
+    """
+
+    account_id: int
+
+
+class RecordStrike(Command, frozen=True):
+    """Charge the account with a ban that its correctly signed calls earned (`strikes`); too many suspend it."""
+
+    account_id: int
+    cause: str = ""
+
+
 class AdvanceClock(Command, frozen=True):
     """Move the policy clock ahead; timers that fall due on the way go off in their order."""
 
@@ -145,6 +190,10 @@ AccessCommand = (
     | DisableKey
     | EnableKey
     | DeleteKey
+    | RotateKey
+    | PanicKeys
+    | EraseAccount
+    | RecordStrike
     | AdvanceClock
     | RunDueTimers
     | SetSkew

@@ -20,8 +20,12 @@ from sparekey.access.commands import (
     EditKey,
     EnableKey,
     EnrolTotp,
+    EraseAccount,
+    PanicKeys,
+    RecordStrike,
     RemoveTotp,
     RestoreAccess,
+    RotateKey,
     RunDueTimers,
     SetKyc,
     SetSkew,
@@ -32,6 +36,7 @@ from sparekey.access.events import (
     AccessRestored,
     AccessSuspended,
     AccountCreated,
+    AccountErased,
     ClockAdvanced,
     KeyCreated,
     KeyDeleted,
@@ -39,21 +44,25 @@ from sparekey.access.events import (
     KeyEdited,
     KeyEnabled,
     KeyExpired,
+    KeyRotated,
     KycSet,
     SkewSet,
+    StrikeRecorded,
     TotpEnrolled,
     TotpRemoved,
     TotpStepAccepted,
 )
+from sparekey.access.expiry import STANDARD
 from sparekey.access.public_keys import parse_public_key
-from sparekey.access.state import KEY_TYPES, KYC_STATES, AccessState, Account, Key
+from sparekey.access.state import KEY_TYPES, KYC_STATES, AccessState, Account, Key, is_alive
+from sparekey.access.strikes import are_too_many, with_strike
 from sparekey.terms.clocktime import DAY_US
 from sparekey.terms.permissions import PREREQUISITES, Permission, names_of
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
-#: How long a key without an IP whitelist lives.
-KEY_LIFE_US = 90 * DAY_US
+#: How long keys live.
+EXPIRY = STANDARD
 LABEL_MAX = 64
 #: Blanks around a label are dropped, but the command is journaled as typed.
 _LABEL_TYPED_MAX = 1_000
@@ -75,11 +84,6 @@ def decide(state: AccessState, command: AccessCommand, now_us: int) -> Decision:
     return _DECIDERS[type(command)](state, command, now_us)
 
 
-def expiry_after(whitelist: tuple[str, ...], now_us: int) -> int | None:
-    """When a key with this whitelist dies that is made, or loses its whitelist, now. None: never."""
-    return None if whitelist else now_us + KEY_LIFE_US
-
-
 # --- accounts --------------------------------------------------------------------------------------------------------
 
 
@@ -98,7 +102,7 @@ def _create_account(state: AccessState, command: CreateAccount, now_us: int) -> 
 
 
 def _set_kyc(state: AccessState, command: SetKyc, now_us: int) -> Decision:
-    account = state.accounts.get(command.account_id)
+    account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
     if command.kyc not in KYC_STATES:
@@ -107,7 +111,7 @@ def _set_kyc(state: AccessState, command: SetKyc, now_us: int) -> Decision:
 
 
 def _enrol_totp(state: AccessState, command: EnrolTotp, now_us: int) -> Decision:
-    if command.account_id not in state.accounts:
+    if state.account(command.account_id) is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
     if not command.vault_id:
         return Refusal(Reason.REQUEST_INVALID, ("An authenticator needs a sealed seed.",))
@@ -115,14 +119,14 @@ def _enrol_totp(state: AccessState, command: EnrolTotp, now_us: int) -> Decision
 
 
 def _remove_totp(state: AccessState, command: RemoveTotp, now_us: int) -> Decision:
-    account = state.accounts.get(command.account_id)
+    account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
     return (TotpRemoved(command.account_id),) if account.totp_vault_id else Refusal(Reason.FACTOR_MISSING)
 
 
 def _accept_totp_step(state: AccessState, command: AcceptTotpStep, now_us: int) -> Decision:
-    account = state.accounts.get(command.account_id)
+    account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
     if not account.totp_vault_id:
@@ -134,17 +138,34 @@ def _accept_totp_step(state: AccessState, command: AcceptTotpStep, now_us: int) 
 
 
 def _suspend_access(state: AccessState, command: SuspendAccess, now_us: int) -> Decision:
-    account = state.accounts.get(command.account_id)
+    account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
     return () if account.suspended else (AccessSuspended(command.account_id, command.cause),)
 
 
 def _restore_access(state: AccessState, command: RestoreAccess, now_us: int) -> Decision:
-    account = state.accounts.get(command.account_id)
+    account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
     return (AccessRestored(command.account_id, command.cause),) if account.suspended else ()
+
+
+def _record_strike(state: AccessState, command: RecordStrike, now_us: int) -> Decision:
+    account = state.account(command.account_id)
+    if account is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    recorded = StrikeRecorded(command.account_id, command.cause)
+    if account.suspended or not are_too_many(with_strike(account.strikes, now_us), now_us):
+        return (recorded,)
+    return recorded, AccessSuspended(command.account_id, command.cause)
+
+
+def _erase_account(state: AccessState, command: EraseAccount, now_us: int) -> Decision:
+    if state.account(command.account_id) is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    deleted = [KeyDeleted(key.key_id) for key in state.keys_of(command.account_id)]
+    return *deleted, AccountErased(command.account_id)
 
 
 def _kyc_unknown(kyc: str) -> Refusal:
@@ -155,21 +176,18 @@ def _kyc_unknown(kyc: str) -> Refusal:
 
 
 def _create_key(state: AccessState, command: CreateKey, now_us: int) -> Decision:
-    account = state.accounts.get(command.account_id)
+    account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
-    if account.suspended:
-        return Refusal(Reason.ACCOUNT_SUSPENDED)
-    if account.kyc != "approved":
-        return Refusal(Reason.KYC_MISSING, (account.kyc,))
-    if not account.factors:
-        return Refusal(Reason.FACTOR_MISSING)
+    unfit = _unfit_for_keys(account)
+    if unfit is not None:
+        return unfit
     if account.keys_held >= command.key_limit:
         return Refusal(Reason.KEY_LIMIT, (command.key_limit,))
     label = _parse_label(command.label)
     if label is None:
         return Refusal(Reason.LABEL_INVALID)
-    public_key = _parse_key_material(state, command)
+    public_key = _parse_key_material(state, account.account_id, command.key_type, command.vault_id, command.public_key)
     if isinstance(public_key, Refusal):
         return public_key
     whitelist = parse_allowlist(command.whitelist, loopback_allowed=command.loopback_allowed)
@@ -178,46 +196,110 @@ def _create_key(state: AccessState, command: CreateKey, now_us: int) -> Decision
     permissions = _parse_permissions(command.permissions, account, whitelist)
     if isinstance(permissions, Refusal):
         return permissions
-    api_key = command.api_key
-    if len(api_key) != 64 or not (api_key.isascii() and api_key.isalnum()):
-        return Refusal(Reason.KEY_MALFORMED)
-    if state.key_by_api_key(api_key) is not None:
-        return Refusal(Reason.REQUEST_INVALID, ("An API key with these characters exists, or existed.",))
+    unusable = _unusable_api_key(state, command.api_key)
+    if unusable is not None:
+        return unusable
     return (
         KeyCreated(
             state.next_key_id,
             command.account_id,
-            api_key,
+            command.api_key,
             command.key_type,
             label,
             permissions,
             whitelist,
-            expiry_after(whitelist, now_us),
+            EXPIRY.at_birth(whitelist, now_us),
             command.vault_id,
             public_key,
         ),
     )
 
 
-def _parse_key_material(state: AccessState, command: CreateKey) -> str | Refusal:
-    """The public key's canonical base64, empty for hmac."""
-    if command.key_type not in KEY_TYPES:
-        return Refusal(Reason.KEY_TYPE_INVALID)
-    if command.key_type == "hmac":
-        if command.public_key:
-            return Refusal(Reason.PUBLIC_KEY_NOT_REQUIRED)
-        if not command.vault_id:
-            return Refusal(Reason.REQUEST_INVALID, ("A system generated key needs a sealed secret.",))
-        return ""
-    if not command.public_key:
-        return Refusal(Reason.PUBLIC_KEY_MISSING)
-    public_key = parse_public_key(command.public_key)
+def _rotate_key(state: AccessState, command: RotateKey, now_us: int) -> Decision:
+    key = _find_key(state, command.key_id, command.actor_account_id)
+    if isinstance(key, Refusal):
+        return key
+    if _is_over(key, now_us):
+        return key.end
+    unfit = _unfit_for_keys(state.accounts[key.account_id])
+    if unfit is not None:
+        return unfit
+    replaced, replacement = state.keys.get(key.replaces), state.keys.get(key.replaced_by)
+    if (replacement is not None and replacement.status != "deleted") or (
+        replaced is not None and not _is_over(replaced, now_us)
+    ):
+        # At most two keys ever live in one place.
+        return Refusal(Reason.KEY_IN_ROTATION)
+    if not 0 <= command.overlap_us <= EXPIRY.overlap_max_us:
+        return Refusal(Reason.OVERLAP_INVALID, (EXPIRY.overlap_max_us // DAY_US,))
+    public_key = _parse_key_material(state, key.account_id, key.key_type, command.vault_id, command.public_key)
     if isinstance(public_key, Refusal):
         return public_key
-    if public_key.type != command.key_type:
-        return Refusal(Reason.PUBLIC_KEY_INVALID, (f"it is of type {public_key.type}, not {command.key_type}",))
+    if public_key and public_key == key.public_key:
+        return Refusal(Reason.PUBLIC_KEY_INVALID, ("it is the one that is to be replaced",))
+    unusable = _unusable_api_key(state, command.api_key)
+    if unusable is not None:
+        return unusable
+    created = KeyCreated(
+        state.next_key_id,
+        key.account_id,
+        command.api_key,
+        key.key_type,
+        key.label,
+        key.permissions,
+        key.whitelist,
+        EXPIRY.at_birth(key.whitelist, now_us),
+        command.vault_id,
+        public_key,
+        key.key_id,
+    )
+    retires_us = EXPIRY.retirement(key.dies_us, command.overlap_us, now_us)
+    events: list[AccessEvent] = [created, KeyRotated(key.key_id, created.key_id, retires_us)]
+    if replaced is not None and replaced.status != "deleted":
+        events.insert(0, KeyDeleted(replaced.key_id))
+    if retires_us <= now_us:
+        events.append(KeyExpired(key.key_id, retires_us))
+    return tuple(events)
+
+
+def _unfit_for_keys(account: Account) -> Refusal | None:
+    """Why the account gets no new key, if so."""
+    if account.suspended:
+        return Refusal(Reason.ACCOUNT_SUSPENDED)
+    if account.kyc != "approved":
+        return Refusal(Reason.KYC_MISSING, (account.kyc,))
+    return None if account.factors else Refusal(Reason.FACTOR_MISSING)
+
+
+def _unusable_api_key(state: AccessState, api_key: str) -> Refusal | None:
+    if len(api_key) != 64 or not (api_key.isascii() and api_key.isalnum()):
+        return Refusal(Reason.KEY_MALFORMED)
+    if state.key_by_api_key(api_key) is not None:
+        return Refusal(Reason.REQUEST_INVALID, ("An API key with these characters exists, or existed.",))
+    return None
+
+
+def _parse_key_material(
+    state: AccessState, account_id: int, key_type: str, vault_id: str, public_pem: str
+) -> str | Refusal:
+    """The public key's canonical base64, empty for hmac."""
+    if key_type not in KEY_TYPES:
+        return Refusal(Reason.KEY_TYPE_INVALID)
+    if key_type == "hmac":
+        if public_pem:
+            return Refusal(Reason.PUBLIC_KEY_NOT_REQUIRED)
+        if not vault_id:
+            return Refusal(Reason.REQUEST_INVALID, ("A system generated key needs a sealed secret.",))
+        return ""
+    if not public_pem:
+        return Refusal(Reason.PUBLIC_KEY_MISSING)
+    public_key = parse_public_key(public_pem)
+    if isinstance(public_key, Refusal):
+        return public_key
+    if public_key.type != key_type:
+        return Refusal(Reason.PUBLIC_KEY_INVALID, (f"it is of type {public_key.type}, not {key_type}",))
     holders = state.keys_by_public_key.get(public_key.spki, ())
-    if any(key.account_id != command.account_id for key in holders):
+    if any(key.account_id != account_id for key in holders):
         return Refusal(Reason.PUBLIC_KEY_INVALID, ("it is registered with another account",))
     return public_key.spki
 
@@ -226,9 +308,9 @@ def _edit_key(state: AccessState, command: EditKey, now_us: int) -> Decision:
     key = _find_key(state, command.key_id, command.actor_account_id)
     if isinstance(key, Refusal):
         return key
-    if key.status == "expired" or key.dies_us <= now_us:
+    if _is_over(key, now_us):
         # Final: a whitelist that comes too late does not bring a key back.
-        return Refusal(Reason.KEY_EXPIRED, (key.dies_us // 1_000,))
+        return key.end
     account = state.accounts[key.account_id]
     label = key.label if command.label is None else _parse_label(command.label)
     if label is None:
@@ -244,9 +326,7 @@ def _edit_key(state: AccessState, command: EditKey, now_us: int) -> Decision:
         permissions = _parse_permissions(command.permissions, account, whitelist, held=key.permissions)
     if isinstance(permissions, Refusal):
         return permissions
-    expires_us = key.expires_us
-    if bool(whitelist) != bool(key.whitelist):
-        expires_us = expiry_after(whitelist, now_us)
+    expires_us = EXPIRY.after_edit(key.expires_us, key.whitelist, whitelist, now_us)
     edited = KeyEdited(key.key_id, label, permissions, whitelist, expires_us)
     if edited == KeyEdited(key.key_id, key.label, key.permissions, key.whitelist, key.expires_us):
         return ()
@@ -264,14 +344,25 @@ def _enable_key(state: AccessState, command: EnableKey, now_us: int) -> Decision
     key = _find_key(state, command.key_id, command.actor_account_id)
     if isinstance(key, Refusal):
         return key
-    if key.status == "expired" or key.dies_us <= now_us:
-        return Refusal(Reason.KEY_EXPIRED, (key.dies_us // 1_000,))
+    if _is_over(key, now_us):
+        return key.end
     return (KeyEnabled(key.key_id),) if key.status == "disabled" else ()
 
 
 def _delete_key(state: AccessState, command: DeleteKey, now_us: int) -> Decision:
     key = _find_key(state, command.key_id, command.actor_account_id)
     return key if isinstance(key, Refusal) else (KeyDeleted(key.key_id),)
+
+
+def _panic_keys(state: AccessState, command: PanicKeys, now_us: int) -> Decision:
+    if state.account(command.account_id) is None:
+        return Refusal(Reason.ACCOUNT_UNKNOWN)
+    return tuple(KeyDisabled(key.key_id) for key in state.keys_of(command.account_id) if key.status == "active")
+
+
+def _is_over(key: Key, now_us: int) -> bool:
+    """At its end or deleted, also before its timer goes off."""
+    return not is_alive(key) or key.dies_us <= now_us
 
 
 def _find_key(state: AccessState, key_id: int, actor_account_id: int) -> Key | Refusal:
@@ -348,6 +439,10 @@ _DECIDERS: dict[type, Callable[[AccessState, Any, int], Decision]] = {
     DisableKey: _disable_key,
     EnableKey: _enable_key,
     DeleteKey: _delete_key,
+    RotateKey: _rotate_key,
+    PanicKeys: _panic_keys,
+    EraseAccount: _erase_account,
+    RecordStrike: _record_strike,
     AdvanceClock: _advance_clock,
     RunDueTimers: _run_due_timers,
     SetSkew: _set_skew,

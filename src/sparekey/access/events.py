@@ -49,7 +49,7 @@ class AccessRestored(Event, frozen=True):
 class KeyCreated(Event, frozen=True):
     """`whitelist` is canonical (merged, sorted). `public_key` is the base64 of its SPKI DER, empty for hmac.
 
-    `expires_us` is policy time; None means never.
+    `expires_us` is policy time; None means never. `replaces` is the key that this one was made to replace, or 0.
     """
 
     key_id: int
@@ -62,6 +62,7 @@ class KeyCreated(Event, frozen=True):
     expires_us: int | None
     vault_id: str
     public_key: str
+    replaces: int = 0
 
 
 class KeyEdited(Event, frozen=True):
@@ -93,6 +94,25 @@ class KeyExpired(Event, frozen=True):
     due_us: int
 
 
+class KeyRotated(Event, frozen=True):
+    """The key has a replacement and dies at `retires_us` (policy time) at the latest."""
+
+    key_id: int
+    replaced_by: int
+    retires_us: int
+
+
+class AccountErased(Event, frozen=True):
+    account_id: int
+
+
+class StrikeRecorded(Event, frozen=True):
+    """The record's time is the strike's."""
+
+    account_id: int
+    cause: str
+
+
 class ClockAdvanced(Event, frozen=True):
     by_us: int
 
@@ -115,6 +135,9 @@ AccessEvent = (
     | KeyEnabled
     | KeyDeleted
     | KeyExpired
+    | KeyRotated
+    | AccountErased
+    | StrikeRecorded
     | ClockAdvanced
     | SkewSet
 )

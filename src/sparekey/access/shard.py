@@ -21,6 +21,7 @@ from sparekey.access.events import (
     KeyDisabled,
     KeyEdited,
     KeyExpired,
+    KeyRotated,
     KycSet,
     TotpRemoved,
 )
@@ -28,7 +29,8 @@ from sparekey.access.state import AccessState
 from sparekey.terms.refusals import Refusal
 
 #: Events after which what a key was admitted for earlier must be asked anew: one key's, or all keys' of an account.
-_NARROWS_KEY = (KeyEdited, KeyDisabled, KeyDeleted, KeyExpired)
+#: A rotation shortens a life; panic and erasure come as one event for each key.
+_NARROWS_KEY = (KeyEdited, KeyDisabled, KeyDeleted, KeyExpired, KeyRotated)
 _NARROWS_ACCOUNT = (KycSet, TotpRemoved, AccessSuspended)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from sparekey.access.allowlist import Allowlist
 from sparekey.access.signatures import Verifier
+from sparekey.terms.clocktime import MILLISECOND_US
 from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -50,9 +51,12 @@ class Account(msgspec.Struct, eq=False):
     totp_vault_id: str = ""
     totp_step: int = 0
     suspended: bool = False
+    erased: bool = False
+    #: policy times of bans that its own calls earned, oldest first; what the rules of `strikes` still look at
+    strikes: tuple[int, ...] = ()
     #: [derived] every key that was ever made for it, deleted ones included
     key_ids: list[int] = msgspec.field(default_factory=list)
-    #: [derived] keys that are not deleted
+    #: [derived] how many places its keys take (`Key.has_place`): what the limit of keys is held against
     keys_held: int = 0
 
     @property
@@ -74,6 +78,8 @@ class Key(msgspec.Struct, eq=False, gc=False):
     """`status` is active, disabled, expired or deleted; a deleted one keeps only what tells it from an unknown one.
 
     `expires_us` is None for "never". `public_key` is base64 SPKI DER, `vault_id` names the sealed HMAC secret.
+    `replaces` and `replaced_by` link a rotated key and its replacement (0: none); `retires_us` is the end that the
+    rotation set, which nothing moves but a further rotation, and only ahead.
     """
 
     key_id: int
@@ -88,14 +94,25 @@ class Key(msgspec.Struct, eq=False, gc=False):
     vault_id: str
     public_key: str
     status: str = "active"
+    replaces: int = 0
+    replaced_by: int = 0
+    retires_us: int | None = None
     #: [derived] None when any address may call
     allowlist: Allowlist | None = None
     #: [derived] the refusal that status and account make of every call, or None
     standing: Refusal | None = None
-    #: [derived] `expires_us`, or `NEVER_US`
+    #: [derived] the earlier of `expires_us` and `retires_us`, or `NEVER_US`
     dies_us: int = NEVER_US
+    #: [derived] whether it takes one of the account's places
+    has_place: bool = False
     #: [derived] parsed key material, kept for a while by `signatures.Verifiers`
     verifier: Verifier | None = None
+
+    @property
+    def end(self) -> Refusal:
+        """What every call is refused for once `dies_us` has come: its own expiry, or the end of a rotation."""
+        rotated = self.retires_us == self.dies_us != self.expires_us
+        return Refusal(Reason.KEY_ROTATED if rotated else Reason.KEY_EXPIRED, (self.dies_us // MILLISECOND_US,))
 
 
 class AccessState:
@@ -133,6 +150,11 @@ class AccessState:
 
     # --- look-ups ------------------------------------------------------------------------------------------------
 
+    def account(self, account_id: int) -> Account | None:
+        """None also for an erased one: whoever asks, it is gone."""
+        account = self.accounts.get(account_id)
+        return None if account is None or account.erased else account
+
     def account_by_email(self, email_digest: str) -> Account | None:
         return self.accounts_by_email.get(email_digest)
 
@@ -168,25 +190,35 @@ class AccessState:
     def _still_due(self, entry: tuple[int, int]) -> bool:
         due_us, key_id = entry
         key = self.keys[key_id]
-        return key.expires_us == due_us and key.status in ("active", "disabled")
+        return key.dies_us == due_us and is_alive(key)
 
     # --- changes, for `apply` only -------------------------------------------------------------------------------
 
     def add_account(self, account: Account) -> None:
         self.accounts[account.account_id] = account
-        self.accounts_by_email[account.email_digest] = account
+        if not account.erased:
+            self.accounts_by_email[account.email_digest] = account
+
+    def forget_account(self, account: Account) -> None:
+        """Keep the number alone, for what happened under it."""
+        del self.accounts_by_email[account.email_digest]
+        account.erased = True
+        account.email_digest = account.password_vault_id = account.totp_vault_id = ""
+        account.kyc = "none"
+        account.totp_step = 0
+        account.strikes = ()
+        self.settle_account(account)
 
     def add_key(self, key: Key) -> None:
         account = self.accounts[key.account_id]
         self.keys[key.key_id] = key
         self.keys_by_api_key[key.api_key.encode()] = key
         account.key_ids.append(key.key_id)
-        if key.status != "deleted":
-            account.keys_held += 1
-            if key.public_key:
-                self.keys_by_public_key.setdefault(key.public_key, []).append(key)
+        if key.public_key:
+            self.keys_by_public_key.setdefault(key.public_key, []).append(key)
         self.set_whitelist(key, key.whitelist)
-        self.set_expiry(key, key.expires_us)
+        self._settle_end(key)
+        self.settle_place(key)
         self.settle_standing(key)
 
     def set_whitelist(self, key: Key, whitelist: tuple[str, ...]) -> None:
@@ -195,9 +227,19 @@ class AccessState:
 
     def set_expiry(self, key: Key, expires_us: int | None) -> None:
         key.expires_us = expires_us
-        key.dies_us = NEVER_US if expires_us is None else expires_us
-        if expires_us is not None:
-            heapq.heappush(self.expiries, (expires_us, key.key_id))
+        self._settle_end(key)
+
+    def set_retirement(self, key: Key, retires_us: int | None) -> None:
+        key.retires_us = retires_us
+        self._settle_end(key)
+
+    def _settle_end(self, key: Key) -> None:
+        ends = [end_us for end_us in (key.expires_us, key.retires_us) if end_us is not None]
+        dies_us = min(ends, default=NEVER_US)
+        if dies_us != key.dies_us:
+            key.dies_us = dies_us
+            if ends:
+                heapq.heappush(self.expiries, (dies_us, key.key_id))
         self.drop_stale_expiries()
 
     def drop_stale_expiries(self) -> None:
@@ -212,16 +254,41 @@ class AccessState:
             holders.remove(key)
             if not holders:
                 del self.keys_by_public_key[key.public_key]
-        self.accounts[key.account_id].keys_held -= 1
+        replaced = self.keys.get(key.replaces)
         key.status = "deleted"
         key.label = ""
         key.permissions = 0
         key.vault_id = ""
         key.public_key = ""
+        key.replaces = key.replaced_by = 0
+        key.retires_us = None
         key.verifier = None
         self.set_whitelist(key, ())
         self.set_expiry(key, None)
+        self.settle_place(key)
+        if replaced is not None:
+            self.settle_place(replaced)
         self.settle_standing(key)
+
+    def settle_place(self, key: Key) -> None:
+        """Count the key among its account's, or no longer.
+
+        An expired key holds its place until it is deleted. One that was replaced does not: its replacement has the
+        place. Only if that is deleted while the old key lives, the old one has it again, and gives it up when it dies.
+        """
+        if key.status == "deleted":
+            has_place = False
+        elif key.replaced_by:
+            has_place = is_alive(key) and not self._is_there(key.replaced_by)
+        else:
+            has_place = True
+        if has_place is not key.has_place:
+            key.has_place = has_place
+            self.accounts[key.account_id].keys_held += 1 if has_place else -1
+
+    def _is_there(self, key_id: int) -> bool:
+        key = self.keys.get(key_id)
+        return key is not None and key.status != "deleted"
 
     def settle_standing(self, key: Key) -> None:
         """Decide once what the key's status and its account make of every call; the gate only looks."""
@@ -236,7 +303,7 @@ class AccessState:
             # A key that may trade or withdraw stops as a whole; a key that can only read goes on reading.
             key.standing = _UNVERIFIED
         elif key.status == "expired":
-            key.standing = Refusal(Reason.KEY_EXPIRED, (key.dies_us // 1_000,))
+            key.standing = key.end
         else:
             key.standing = None
 
@@ -264,6 +331,8 @@ class AccessState:
                     account.totp_vault_id,
                     account.totp_step,
                     account.suspended,
+                    account.erased,
+                    list(account.strikes),
                 ]
                 for account in self.accounts.values()
             ],
@@ -281,13 +350,19 @@ class AccessState:
                     key.vault_id,
                     key.public_key,
                     key.status,
+                    key.replaces,
+                    key.replaced_by,
+                    key.retires_us,
                 ]
                 for key in self.keys.values()
             ],
         ]
 
     def load(self, data: Any) -> None:
-        """Replace everything by what `dump` wrote. In place, because the gate holds on to the dictionaries."""
+        """Replace everything by what `dump` wrote, also of an older version, whose rows are shorter.
+
+        In place, because the gate holds on to the dictionaries.
+        """
         seq, next_account_id, next_key_id, policy_offset_us, skew_us, accounts, keys = data
         self.seq = seq
         self.next_account_id = next_account_id
@@ -299,7 +374,9 @@ class AccessState:
         self.keys_by_public_key.clear()
         self.expiries.clear()
         for row in accounts:
-            self.add_account(Account(*row))
+            account = Account(*row)
+            account.strikes = tuple(account.strikes)
+            self.add_account(account)
         self._load_keys(keys)
 
     def _load_keys(self, rows: Iterable[list[Any]]) -> None:
@@ -307,3 +384,11 @@ class AccessState:
             key = Key(*row)
             key.whitelist = tuple(key.whitelist)
             self.add_key(key)
+        for key in self.keys.values():
+            if key.replaced_by:  # its replacement was not there yet
+                self.settle_place(key)
+
+
+def is_alive(key: Key) -> bool:
+    """Neither at its end nor deleted; it may be disabled."""
+    return key.status in ("active", "disabled")

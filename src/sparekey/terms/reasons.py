@@ -62,12 +62,22 @@ class Reason(Enum):
         "Send the API key (not the secret) in the header X-MBX-APIKEY.",
     )
     KEY_UNKNOWN = ("key-unknown", "No key has this id.", "Check for a truncated or deleted key.")
+    KEY_MISTYPED = (
+        "key-mistyped",
+        "The API key is none that was ever issued here: its last six characters do not fit the others.",
+        "Copy the key again; a character is wrong.",
+    )
     KEY_DISABLED = ("key-disabled", "The key is disabled.", "Enable it on the API Management page.")
     KEY_DELETED = ("key-deleted", "The key was deleted.", "Create a new key.")
     KEY_EXPIRED = (
         "key-expired",
         "The key expired at {0} (ms): keys without an IP whitelist live 90 days.",
         "Create a new key and give it an IP whitelist.",
+    )
+    KEY_ROTATED = (
+        "key-rotated",
+        "The key was rotated, and its overlap with the replacement ended at {0} (ms).",
+        "Use the replacement; a caller of the old key was forgotten.",
     )
     KEY_FENCED = (
         "key-fenced",
@@ -340,6 +350,21 @@ class Reason(Enum):
         "Send a short printable label.",
     )
     KEY_LIMIT = ("key-limit", "The account has {0} keys, which is the limit.", "Delete a key first.")
+    KEY_IN_ROTATION = (
+        "key-in-rotation",
+        "The key is in a rotation already: a key and its replacement are both alive.",
+        "Delete the old key, or wait until it dies.",
+    )
+    OVERLAP_INVALID = (
+        "overlap-invalid",
+        "A key may go on beside its replacement for at most {0} days.",
+        "Send an overlap between nothing and that.",
+    )
+    POSSESSION_UNPROVEN = (
+        "possession-unproven",
+        "Nothing proves that the private key is yours: {0}.",
+        "Ask for a new challenge and sign it with the private key that belongs to the public one.",
+    )
     KEY_TYPE_INVALID = ("key-type-invalid", "There is no such key type.", "hmac, rsa or ed25519.")
     PUBLIC_KEY_MISSING = ("public-key-missing", "A self generated key needs a public key.", "Send it as PEM.")
     PUBLIC_KEY_NOT_REQUIRED = (

@@ -25,7 +25,6 @@ from sparekey.access.commands import (
     SuspendAccess,
 )
 from sparekey.access.credentials import api_key_from
-from sparekey.access.decide import KEY_LIFE_US
 from sparekey.access.events import (
     ClockAdvanced,
     KeyCreated,
@@ -324,7 +323,7 @@ def test_withdrawals_need_a_whitelist_and_go_with_it_in_the_same_commit(desk: De
     refused_for(desk, EditKey(1, whitelist=(), permissions=WITHDRAWALS), Reason.WITHDRAWALS_NEED_WHITELIST)
     (edited,) = desk.do(EditKey(1, whitelist=()))
     assert isinstance(edited, KeyEdited)
-    assert (edited.permissions, edited.whitelist, edited.expires_us) == (READING, (), NOW_US + KEY_LIFE_US)
+    assert (edited.permissions, edited.whitelist, edited.expires_us) == (READING, (), NOW_US + 90 * DAY_US)
     refused_for(desk, EditKey(1, permissions=WITHDRAWALS), Reason.WITHDRAWALS_NEED_WHITELIST)
     desk.do(EditKey(1, permissions=WITHDRAWALS, whitelist=LISTED))
     assert desk.state.keys[1].expires_us is None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from sparekey.access.commands import DeleteKey, DisableKey, EditKey, RemoveTotp, SuspendAccess
+from sparekey.access.credentials import api_key_from
 from sparekey.access.state import Key
 from sparekey.terms.admissions import Admission
 from sparekey.terms.clocktime import DAY_US
@@ -20,7 +21,7 @@ from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.errors import PUBLIC_ERRORS
-from tests.unit.access.venue_of_keys import HOME, PAYLOAD, Desk, sign_hmac
+from tests.unit.access.venue_of_keys import HOME, PAYLOAD, Desk, entropy, sign_hmac
 
 FOREIGN = "203.0.113.9"
 
@@ -82,6 +83,10 @@ def malformed(attempt: Attempt) -> None:
 
 
 def unknown(attempt: Attempt) -> None:
+    attempt.header = api_key_from(entropy("nobody's")).encode()
+
+
+def mistyped(attempt: Attempt) -> None:
     attempt.header = attempt.header[:-1] + (b"0" if attempt.header[-1:] != b"0" else b"1")
 
 
@@ -131,6 +136,7 @@ QUESTIONS: list[tuple[Callable[[Attempt], None], Reason]] = [
     (weight_spent, Reason.IP_WEIGHT_EXCEEDED),
     (malformed, Reason.KEY_MALFORMED),
     (unknown, Reason.KEY_UNKNOWN),
+    (mistyped, Reason.KEY_MISTYPED),
     (deleted, Reason.KEY_DELETED),
     (disabled, Reason.KEY_DISABLED),
     (suspended, Reason.ACCOUNT_SUSPENDED),
@@ -142,7 +148,13 @@ QUESTIONS: list[tuple[Callable[[Attempt], None], Reason]] = [
     (forged, Reason.SIGNATURE_INVALID),
 ]
 #: Faults that exclude each other: a key cannot be malformed and unknown, or deleted and disabled.
-EXCLUSIVE = [{malformed, unknown}, {deleted, disabled}, {deleted, foreign}]
+EXCLUSIVE = [
+    {malformed, unknown},
+    {malformed, mistyped},
+    {unknown, mistyped},
+    {deleted, disabled},
+    {deleted, foreign},
+]
 
 
 def answer(*faults: Callable[[Attempt], None]) -> Reason:
@@ -184,7 +196,7 @@ def test_every_reason_between_the_keys_format_and_the_time_looks_like_every_othe
     first, last = Reason.KEY_UNKNOWN, Reason.PERMISSION_MISSING
     asked = list(Reason)
     alike = [*asked[asked.index(first) : asked.index(last) + 1], Reason.SECRET_UNAVAILABLE]
-    assert {reason for _, reason in QUESTIONS[4:12]} <= set(alike)
+    assert {reason for _, reason in QUESTIONS[4:13]} <= set(alike)
     answers = {PUBLIC_ERRORS[reason] for reason in alike}
     assert {(error.status, error.code, error.text) for error in answers} == {
         (401, -2015, "Invalid API-key, IP, or permissions for action.")
