@@ -76,6 +76,22 @@ class CancelOpenOrders(Command, frozen=True):
     symbol: str
 
 
+class TransferFunds(Command, frozen=True):
+    """Move free funds between two spot accounts of one master. `amount` in 1e-8 units, positive.
+
+    Whoever asks has made sure that both accounts belong to `master_id`. The same transfer under the same
+    `client_transfer_id` is made once.
+    """
+
+    admission: Admission
+    master_id: int
+    from_account_id: int
+    to_account_id: int
+    asset: str
+    amount: int
+    client_transfer_id: str = ""
+
+
 class Fence(Command, frozen=True):
     """From the access shard: refuse admissions of this key older than `access_seq`."""
 
@@ -127,4 +143,5 @@ SpotCommand = (
     | MarketTick
     | ReplayPrints
     | EndReplay
+    | TransferFunds
 )

@@ -156,6 +156,16 @@ class QuotesTaken(Event, frozen=True):
     are_bids: bool
 
 
+class FundsTransferred(Event, frozen=True):
+    transfer_id: int
+    master_id: int
+    from_account_id: int
+    to_account_id: int
+    asset: str
+    amount: int
+    client_transfer_id: str
+
+
 SpotEvent = (
     AssetListed
     | SymbolListed
@@ -170,4 +180,5 @@ SpotEvent = (
     | MarketOpened
     | Printed
     | QuotesTaken
+    | FundsTransferred
 )

@@ -15,6 +15,7 @@ from sparekey.venue.events import (
     FenceRaised,
     Filled,
     Funded,
+    FundsTransferred,
     MarketOpened,
     MatchPrevented,
     OrderClosed,
@@ -28,6 +29,7 @@ from sparekey.venue.events import (
 from sparekey.venue.orders import Order
 from sparekey.venue.reports import report_adjusted, report_closed, report_fill, report_new, report_prevented
 from sparekey.venue.spot_state import SpotState, SymbolMarket
+from sparekey.venue.transfers import Transfer
 
 #: What the first fill of an order gives back of its account's order counts where a profile gives back: more to makers
 #: (spot documentation, "Unfilled order count": the worked example uses five).
@@ -295,6 +297,27 @@ def _funded(state: SpotState, event: Funded, time_us: int, effects: list[Effect]
         report_adjusted(event.account_id, event.asset, event.amount, time_us, effects)
 
 
+def _funds_transferred(state: SpotState, event: FundsTransferred, time_us: int, effects: list[Effect]) -> None:
+    asset, amount = event.asset, event.amount
+    for account_id, change in ((event.from_account_id, -amount), (event.to_account_id, amount)):
+        state.ledger.balance(account_id, asset).post(change)
+        state.ledger.updated_us[account_id] = time_us
+        if state.watched and account_id in state.watched:
+            report_adjusted(account_id, asset, change, time_us, effects)
+    state.transfers.add(
+        Transfer(
+            event.transfer_id,
+            time_us,
+            event.master_id,
+            event.from_account_id,
+            event.to_account_id,
+            asset,
+            amount,
+            event.client_transfer_id,
+        )
+    )
+
+
 def _fence_raised(state: SpotState, event: FenceRaised, time_us: int, effects: list[Effect]) -> None:
     state.fences[event.key_id] = event.access_seq
 
@@ -312,5 +335,6 @@ _APPLIERS: dict[type, Callable[[SpotState, Any, int, list[Effect]], None]] = {
     SymbolListed: _symbol_listed,
     OrderLimitsSet: _order_limits_set,
     Funded: _funded,
+    FundsTransferred: _funds_transferred,
     FenceRaised: _fence_raised,
 }

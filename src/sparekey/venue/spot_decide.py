@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparekey.terms.admissions import Admission
+from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import notional
@@ -24,12 +25,14 @@ from sparekey.venue.commands import (
     OpenMarket,
     PlaceOrder,
     SetOrderLimits,
+    TransferFunds,
 )
 from sparekey.venue.events import (
     AssetListed,
     Event,
     FenceRaised,
     Funded,
+    FundsTransferred,
     MarketOpened,
     OrderClosed,
     OrderLimitsSet,
@@ -363,6 +366,35 @@ def _fund(state: SpotState, command: Fund, now_us: int) -> Decision:
     return (Funded(command.account_id, command.asset, command.amount),)
 
 
+def _transfer_funds(state: SpotState, command: TransferFunds, now_us: int) -> Decision:
+    if _fenced(state, command.admission):
+        return _FENCED
+    asset, amount = command.asset, command.amount
+    from_id, to_id, client_id = command.from_account_id, command.to_account_id, command.client_transfer_id
+    if asset not in state.assets:
+        return Refusal(Reason.ASSET_UNKNOWN, (asset,))
+    if amount <= 0:
+        return Refusal(Reason.PARAMETER_INVALID, ("amount",))
+    if from_id == to_id:
+        return Refusal(Reason.TRANSFER_NOWHERE)
+    known = state.transfers.find(command.master_id, client_id) if client_id else None
+    if known is not None:
+        same = (known.from_account_id, known.to_account_id, known.asset, known.amount) == (
+            from_id,
+            to_id,
+            asset,
+            amount,
+        )
+        return () if same else Refusal(Reason.TRANSFER_ID_USED)
+    free = state.ledger.free(from_id, asset)
+    if free < amount:
+        return Refusal(Reason.TRANSFER_BALANCE, (asset, format_money(free), format_money(amount)))
+    held = state.ledger.of(to_id).get(asset)
+    if held is not None and held.free + held.locked + amount > LARGEST_FUNDING:
+        return Refusal(Reason.PARAMETER_INVALID, ("amount",))
+    return (FundsTransferred(state.transfers.next_id, command.master_id, from_id, to_id, asset, amount, client_id),)
+
+
 def _fence(state: SpotState, command: Fence, now_us: int) -> Decision:
     if state.fences.get(command.key_id, 0) >= command.access_seq:
         return ()
@@ -386,6 +418,7 @@ _DECIDERS: dict[type, Callable[[SpotState, Any, int], Decision]] = {
     ListSymbol: _list_symbol,
     SetOrderLimits: _set_order_limits,
     Fund: _fund,
+    TransferFunds: _transfer_funds,
     Fence: _fence,
     OpenMarket: _open_market,
 }

@@ -17,6 +17,7 @@ from sparekey.venue.ledger import AssetBooks, Balance, Ledger
 from sparekey.venue.liquidity import Level, Participants
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 from sparekey.venue.orders import Order, load_order
+from sparekey.venue.transfers import Transfers
 from sparekey.venue.triggers import Triggers
 
 #: One more than the longest average that a filter can ask for needs, because the oldest minute counts in part.
@@ -126,6 +127,7 @@ class SpotState:
         "order_limits",
         "participants",
         "time_us",
+        "transfers",
         "watched",
     )
 
@@ -140,6 +142,7 @@ class SpotState:
         #: key → access sequence below which its admissions are void
         self.fences: dict[int, int] = {}
         self.market_open = False
+        self.transfers = Transfers()
         self.time_us = 0
         #: accounts that somebody listens to: reports are made for these. No state: never written down, decides nothing
         self.watched: set[int] = set()
@@ -274,6 +277,8 @@ class SpotState:
             self.ledger.dump(),
             [self._dump_market(market) for market in self.markets.values()],
             self.participants.dump(),
+            # Nothing stands here before the first transfer, as in states that knew of none.
+            *self.transfers.dump(),
         ]
 
     def _dump_market(self, market: SymbolMarket) -> list[Any]:
@@ -295,7 +300,7 @@ class SpotState:
 
     def load(self, data: Any) -> None:
         """Replace everything by what `dump` wrote. In place, because others hold on to this object."""
-        (self.time_us, self.market_open, assets, limits, counts, fences, ledger, markets, participants) = data
+        (self.time_us, self.market_open, assets, limits, counts, fences, ledger, markets, participants, *more) = data
         self.assets.clear()
         for row in assets:
             rules = msgspec.convert(row, AssetRules)
@@ -308,6 +313,7 @@ class SpotState:
         for row in markets:
             self._load_market(row)
         self.participants.load(participants)
+        self.transfers.load(more)
 
     def _load_market(self, row: Any) -> None:
         rules = msgspec.convert(row[0], SymbolRules)
