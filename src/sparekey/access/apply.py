@@ -11,6 +11,7 @@ from sparekey.access.events import (
     AccessSuspended,
     AccountCreated,
     AccountErased,
+    BrokerSet,
     ClockAdvanced,
     KeyCreated,
     KeyDeleted,
@@ -22,6 +23,8 @@ from sparekey.access.events import (
     KycSet,
     SkewSet,
     StrikeRecorded,
+    SubAccountClosed,
+    SubAccountCreated,
     TotpEnrolled,
     TotpRemoved,
     TotpStepAccepted,
@@ -106,12 +109,15 @@ def _key_created(state: AccessState, event: KeyCreated, time_us: int) -> None:
             event.vault_id,
             event.public_key,
             replaces=event.replaces,
+            special=event.special,
+            updated_us=time_us,
         )
     )
 
 
 def _key_edited(state: AccessState, event: KeyEdited, time_us: int) -> None:
     key = state.keys[event.key_id]
+    key.updated_us = time_us
     key.label = event.label
     key.permissions = event.permissions
     state.set_whitelist(key, event.whitelist)
@@ -159,6 +165,33 @@ def _skew_set(state: AccessState, event: SkewSet, time_us: int) -> None:
     state.skew_us = event.skew_us
 
 
+def _sub_account_created(state: AccessState, event: SubAccountCreated, time_us: int) -> None:
+    state.next_account_id = event.account_id + 1
+    state.add_account(
+        Account(
+            event.account_id,
+            event.email_digest,
+            "",
+            "none",
+            time_us,
+            futures_allowed=False,
+            master_id=event.master_id,
+            link=event.link,
+            tag=event.tag,
+        )
+    )
+
+
+def _sub_account_closed(state: AccessState, event: SubAccountClosed, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.closed_us = time_us
+    del state.accounts_by_email[account.email_digest]
+
+
+def _broker_set(state: AccessState, event: BrokerSet, time_us: int) -> None:
+    state.accounts[event.account_id].is_broker = event.broker
+
+
 _APPLIERS: dict[type, Callable[[AccessState, Any, int], None]] = {
     AccountCreated: _account_created,
     KycSet: _kyc_set,
@@ -178,4 +211,7 @@ _APPLIERS: dict[type, Callable[[AccessState, Any, int], None]] = {
     StrikeRecorded: _strike_recorded,
     ClockAdvanced: _clock_advanced,
     SkewSet: _skew_set,
+    SubAccountCreated: _sub_account_created,
+    SubAccountClosed: _sub_account_closed,
+    BrokerSet: _broker_set,
 }

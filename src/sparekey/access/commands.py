@@ -83,6 +83,8 @@ class CreateKey(Command, frozen=True):
     public_key: str = ""
     loopback_allowed: bool = False
     key_limit: int = 30
+    #: "" for an ordinary key; "cross" or an isolated pair for a special key of margin (`state.Key.special`)
+    special: str = ""
 
 
 class EditKey(Command, frozen=True):
@@ -177,6 +179,34 @@ class SetSkew(Command, frozen=True):
     skew_us: int
 
 
+class CreateSubAccount(Command, frozen=True):
+    """`link` is one of `state.SUB_ACCOUNT_LINKS`. `most`: how many of its kind a master may have.
+
+    The vault entry of its e-mail address may name the account that will come into being, as for `CreateAccount`.
+    """
+
+    master_id: int
+    email_digest: str
+    link: str
+    tag: str = ""
+    most: int = 200
+
+
+class CloseSubAccount(Command, frozen=True):
+    """For good, and only without keys; whoever asks makes sure that it holds no funds. `daily_most`: per master."""
+
+    account_id: int
+    actor_account_id: int = 0
+    daily_most: int = 20
+
+
+class SetBroker(Command, frozen=True):
+    """Whether the account may have sub-accounts of its customers (Binance Link). The operator's to say."""
+
+    account_id: int
+    broker: bool
+
+
 AccessCommand = (
     CreateAccount
     | SetKyc
@@ -197,4 +227,7 @@ AccessCommand = (
     | AdvanceClock
     | RunDueTimers
     | SetSkew
+    | CreateSubAccount
+    | CloseSubAccount
+    | SetBroker
 )

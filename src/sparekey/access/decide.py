@@ -13,8 +13,10 @@ from sparekey.access.commands import (
     AcceptTotpStep,
     AccessCommand,
     AdvanceClock,
+    CloseSubAccount,
     CreateAccount,
     CreateKey,
+    CreateSubAccount,
     DeleteKey,
     DisableKey,
     EditKey,
@@ -27,6 +29,7 @@ from sparekey.access.commands import (
     RestoreAccess,
     RotateKey,
     RunDueTimers,
+    SetBroker,
     SetKyc,
     SetSkew,
     SuspendAccess,
@@ -56,6 +59,7 @@ from sparekey.access.expiry import STANDARD
 from sparekey.access.public_keys import parse_public_key
 from sparekey.access.state import KEY_TYPES, KYC_STATES, AccessState, Account, Key, is_alive
 from sparekey.access.strikes import are_too_many, with_strike
+from sparekey.access.sub_accounts import close_sub_account, create_sub_account, set_broker
 from sparekey.terms.clocktime import DAY_US
 from sparekey.terms.permissions import PREREQUISITES, Permission, names_of
 from sparekey.terms.reasons import Reason
@@ -164,8 +168,10 @@ def _record_strike(state: AccessState, command: RecordStrike, now_us: int) -> De
 def _erase_account(state: AccessState, command: EraseAccount, now_us: int) -> Decision:
     if state.account(command.account_id) is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
-    deleted = [KeyDeleted(key.key_id) for key in state.keys_of(command.account_id)]
-    return *deleted, AccountErased(command.account_id)
+    # Whoever is gone has no sub-accounts either: nobody could ever ask for them again.
+    account_ids = [sub.account_id for sub in state.sub_accounts_of(command.account_id)] + [command.account_id]
+    deleted = [KeyDeleted(key.key_id) for account_id in account_ids for key in state.keys_of(account_id)]
+    return *deleted, *map(AccountErased, account_ids)
 
 
 def _kyc_unknown(kyc: str) -> Refusal:
@@ -179,7 +185,7 @@ def _create_key(state: AccessState, command: CreateKey, now_us: int) -> Decision
     account = state.account(command.account_id)
     if account is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
-    unfit = _unfit_for_keys(account)
+    unfit = _unfit_for_keys(state, account)
     if unfit is not None:
         return unfit
     if account.keys_held >= command.key_limit:
@@ -211,6 +217,7 @@ def _create_key(state: AccessState, command: CreateKey, now_us: int) -> Decision
             EXPIRY.at_birth(whitelist, now_us),
             command.vault_id,
             public_key,
+            special=command.special,
         ),
     )
 
@@ -221,7 +228,7 @@ def _rotate_key(state: AccessState, command: RotateKey, now_us: int) -> Decision
         return key
     if _is_over(key, now_us):
         return key.end
-    unfit = _unfit_for_keys(state.accounts[key.account_id])
+    unfit = _unfit_for_keys(state, state.accounts[key.account_id])
     if unfit is not None:
         return unfit
     replaced, replacement = state.keys.get(key.replaces), state.keys.get(key.replaced_by)
@@ -252,6 +259,7 @@ def _rotate_key(state: AccessState, command: RotateKey, now_us: int) -> Decision
         command.vault_id,
         public_key,
         key.key_id,
+        key.special,
     )
     retires_us = EXPIRY.retirement(key.dies_us, command.overlap_us, now_us)
     events: list[AccessEvent] = [created, KeyRotated(key.key_id, created.key_id, retires_us)]
@@ -262,13 +270,14 @@ def _rotate_key(state: AccessState, command: RotateKey, now_us: int) -> Decision
     return tuple(events)
 
 
-def _unfit_for_keys(account: Account) -> Refusal | None:
+def _unfit_for_keys(state: AccessState, account: Account) -> Refusal | None:
     """Why the account gets no new key, if so."""
-    if account.suspended:
+    guarantor = state.guarantor_of(account)
+    if account.suspended or guarantor.suspended:
         return Refusal(Reason.ACCOUNT_SUSPENDED)
-    if account.kyc != "approved":
-        return Refusal(Reason.KYC_MISSING, (account.kyc,))
-    return None if account.factors else Refusal(Reason.FACTOR_MISSING)
+    if guarantor.kyc != "approved":
+        return Refusal(Reason.KYC_MISSING, (guarantor.kyc,))
+    return None if guarantor.factors else Refusal(Reason.FACTOR_MISSING)
 
 
 def _unusable_api_key(state: AccessState, api_key: str) -> Refusal | None:
@@ -367,9 +376,14 @@ def _is_over(key: Key, now_us: int) -> bool:
 
 def _find_key(state: AccessState, key_id: int, actor_account_id: int) -> Key | Refusal:
     key = state.keys.get(key_id)
-    if key is None or (actor_account_id and key.account_id != actor_account_id):
+    if key is None or (actor_account_id and not _may_act(state, actor_account_id, key.account_id)):
         return Refusal(Reason.KEY_UNKNOWN)
     return Refusal(Reason.KEY_DELETED) if key.status == "deleted" else key
+
+
+def _may_act(state: AccessState, actor_account_id: int, account_id: int) -> bool:
+    """An account acts for itself, a master also for its sub-accounts."""
+    return actor_account_id in (account_id, state.accounts[account_id].master_id)
 
 
 def _parse_label(text: str) -> str | None:
@@ -446,4 +460,7 @@ _DECIDERS: dict[type, Callable[[AccessState, Any, int], Decision]] = {
     AdvanceClock: _advance_clock,
     RunDueTimers: _run_due_timers,
     SetSkew: _set_skew,
+    CreateSubAccount: create_sub_account,
+    CloseSubAccount: close_sub_account,
+    SetBroker: set_broker,
 }

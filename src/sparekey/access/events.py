@@ -63,6 +63,7 @@ class KeyCreated(Event, frozen=True):
     vault_id: str
     public_key: str
     replaces: int = 0
+    special: str = ""
 
 
 class KeyEdited(Event, frozen=True):
@@ -121,6 +122,23 @@ class SkewSet(Event, frozen=True):
     skew_us: int
 
 
+class SubAccountCreated(Event, frozen=True):
+    account_id: int
+    master_id: int
+    email_digest: str
+    link: str
+    tag: str
+
+
+class SubAccountClosed(Event, frozen=True):
+    account_id: int
+
+
+class BrokerSet(Event, frozen=True):
+    account_id: int
+    broker: bool
+
+
 AccessEvent = (
     AccountCreated
     | KycSet
@@ -140,4 +158,7 @@ AccessEvent = (
     | StrikeRecorded
     | ClockAdvanced
     | SkewSet
+    | SubAccountCreated
+    | SubAccountClosed
+    | BrokerSet
 )

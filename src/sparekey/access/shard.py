@@ -65,7 +65,7 @@ class AccessShard:
             if isinstance(event, _NARROWS_KEY):
                 narrowed[event.key_id] = None
             elif isinstance(event, _NARROWS_ACCOUNT):
-                for key_id in state.accounts[event.account_id].key_ids:
+                for key_id in state.key_ids_under(event.account_id):
                     if state.keys[key_id].standing is not None:
                         narrowed[key_id] = None
         return sorted(narrowed)

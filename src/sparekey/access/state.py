@@ -21,6 +21,8 @@ from sparekey.terms.refusals import Refusal
 
 KYC_STATES = ("none", "pending", "approved", "rejected")
 KEY_TYPES = ("hmac", "rsa", "ed25519")
+#: What opens a sub-account: its own master's call, or a broker's for a customer (Binance Link).
+SUB_ACCOUNT_LINKS = ("virtual", "broker")
 
 #: Account ids look like Binance's uid: nine digits.
 FIRST_ACCOUNT_ID = 100_000_001
@@ -37,6 +39,8 @@ _DISABLED = Refusal(Reason.KEY_DISABLED)
 _DELETED = Refusal(Reason.KEY_DELETED)
 _SUSPENDED = Refusal(Reason.ACCOUNT_SUSPENDED)
 _UNVERIFIED = Refusal(Reason.ACCOUNT_UNVERIFIED)
+#: A special key acts on the margin account through spot's routes, and there is no margin account yet.
+_SPECIAL = Refusal(Reason.MARGIN_KEY_IDLE)
 
 
 class Account(msgspec.Struct, eq=False):
@@ -54,6 +58,13 @@ class Account(msgspec.Struct, eq=False):
     erased: bool = False
     #: policy times of bans that its own calls earned, oldest first; what the rules of `strikes` still look at
     strikes: tuple[int, ...] = ()
+    #: a sub-account's master (0: none), what links them, and a broker's tag; when it was closed (0: it is open)
+    master_id: int = 0
+    link: str = ""
+    tag: str = ""
+    closed_us: int = 0
+    #: may have sub-accounts of kind broker
+    is_broker: bool = False
     #: [derived] every key that was ever made for it, deleted ones included
     key_ids: list[int] = msgspec.field(default_factory=list)
     #: [derived] how many places its keys take (`Key.has_place`): what the limit of keys is held against
@@ -97,6 +108,10 @@ class Key(msgspec.Struct, eq=False, gc=False):
     replaces: int = 0
     replaced_by: int = 0
     retires_us: int | None = None
+    #: a special key of margin: "cross", or the isolated pair that it acts on; "" for all others
+    special: str = ""
+    #: when it was made or last edited
+    updated_us: int = 0
     #: [derived] None when any address may call
     allowlist: Allowlist | None = None
     #: [derived] the refusal that status and account make of every call, or None
@@ -130,6 +145,7 @@ class AccessState:
         "policy_offset_us",
         "seq",
         "skew_us",
+        "sub_account_ids",
     )
 
     def __init__(self) -> None:
@@ -143,6 +159,8 @@ class AccessState:
         #: [derived]; by the bytes of the header, so that the gate needs no decoding
         self.keys_by_api_key: dict[bytes, Key] = {}
         self.accounts_by_email: dict[str, Account] = {}
+        #: [derived] master → ids of all sub-accounts that it ever had
+        self.sub_account_ids: dict[int, list[int]] = {}
         #: [derived] SPKI → account that registered it with a key that is not deleted
         self.keys_by_public_key: dict[str, list[Key]] = {}
         #: [derived] heap of (due_us, key_id); stale entries stay until they reach the top
@@ -151,12 +169,28 @@ class AccessState:
     # --- look-ups ------------------------------------------------------------------------------------------------
 
     def account(self, account_id: int) -> Account | None:
-        """None also for an erased one: whoever asks, it is gone."""
+        """None also for an erased or closed one: whoever asks, it is gone."""
         account = self.accounts.get(account_id)
-        return None if account is None or account.erased else account
+        return None if account is None or account.erased or account.closed_us else account
 
     def account_by_email(self, email_digest: str) -> Account | None:
         return self.accounts_by_email.get(email_digest)
+
+    def guarantor_of(self, account: Account) -> Account:
+        """Whose identity check and factors stand behind the account's keys: its master's, or its own."""
+        return self.accounts[account.master_id] if account.master_id else account
+
+    def sub_accounts_of(self, master_id: int, link: str = "") -> list[Account]:
+        """Those that are there, oldest first; of one link, or of all."""
+        found = map(self.accounts.__getitem__, self.sub_account_ids.get(master_id, ()))
+        return [one for one in found if not one.erased and not one.closed_us and link in ("", one.link)]
+
+    def key_ids_under(self, account_id: int) -> list[int]:
+        """Keys that stand and fall with the account: its own and its sub-accounts', deleted ones included."""
+        key_ids = list(self.accounts[account_id].key_ids)
+        for sub_account_id in self.sub_account_ids.get(account_id, ()):
+            key_ids += self.accounts[sub_account_id].key_ids
+        return key_ids
 
     def key_by_api_key(self, api_key: str) -> Key | None:
         """Also finds deleted keys; look at `status`."""
@@ -196,7 +230,9 @@ class AccessState:
 
     def add_account(self, account: Account) -> None:
         self.accounts[account.account_id] = account
-        if not account.erased:
+        if account.master_id:
+            self.sub_account_ids.setdefault(account.master_id, []).append(account.account_id)
+        if not account.erased and not account.closed_us:
             self.accounts_by_email[account.email_digest] = account
 
     def forget_account(self, account: Account) -> None:
@@ -293,22 +329,25 @@ class AccessState:
     def settle_standing(self, key: Key) -> None:
         """Decide once what the key's status and its account make of every call; the gate only looks."""
         account = self.accounts[key.account_id]
+        guarantor = self.guarantor_of(account)
         if key.status == "deleted":
             key.standing = _DELETED
         elif key.status == "disabled":
             key.standing = _DISABLED
-        elif account.suspended:
+        elif account.suspended or guarantor.suspended:
             key.standing = _SUSPENDED
-        elif not account.verified and key.permissions & ~HARMLESS:
+        elif not guarantor.verified and key.permissions & ~HARMLESS:
             # A key that may trade or withdraw stops as a whole; a key that can only read goes on reading.
             key.standing = _UNVERIFIED
         elif key.status == "expired":
             key.standing = key.end
+        elif key.special:
+            key.standing = _SPECIAL
         else:
             key.standing = None
 
     def settle_account(self, account: Account) -> None:
-        for key_id in account.key_ids:
+        for key_id in self.key_ids_under(account.account_id):
             self.settle_standing(self.keys[key_id])
 
     # --- writing down --------------------------------------------------------------------------------------------
@@ -333,6 +372,11 @@ class AccessState:
                     account.suspended,
                     account.erased,
                     list(account.strikes),
+                    account.master_id,
+                    account.link,
+                    account.tag,
+                    account.closed_us,
+                    account.is_broker,
                 ]
                 for account in self.accounts.values()
             ],
@@ -353,6 +397,8 @@ class AccessState:
                     key.replaces,
                     key.replaced_by,
                     key.retires_us,
+                    key.special,
+                    key.updated_us,
                 ]
                 for key in self.keys.values()
             ],
@@ -372,6 +418,7 @@ class AccessState:
         for derived in (self.accounts, self.keys, self.keys_by_api_key, self.accounts_by_email):
             derived.clear()
         self.keys_by_public_key.clear()
+        self.sub_account_ids.clear()
         self.expiries.clear()
         for row in accounts:
             account = Account(*row)

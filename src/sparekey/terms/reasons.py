@@ -94,6 +94,11 @@ class Reason(Enum):
         "The account has no approved identity check or no second factor any more.",
         "Complete KYC and turn on a second factor.",
     )
+    MARGIN_KEY_IDLE = (
+        "margin-key-idle",
+        "The key is a special key of margin, and there is no margin account yet that it could act on.",
+        "Trade with an ordinary key; special keys can be made, listed, restricted and deleted until margin opens.",
+    )
     IP_FOREIGN = (
         "ip-foreign",
         "The call came from {0}, which the key's whitelist does not contain.",
@@ -341,6 +346,71 @@ class Reason(Enum):
         "factor-missing",
         "The account has no second factor; keys need one.",
         "Turn on an authenticator (in sandbox mode: create the account with --totp).",
+    )
+    MAIN_ACCOUNT_ONLY = (
+        "main-account-only",
+        "Only a main account may ask for this; this is a sub-account.",
+        "Use a key of the master account.",
+    )
+    SUB_ACCOUNT_UNKNOWN = (
+        "sub-account-unknown",
+        "The account has no such sub-account.",
+        "See GET /sapi/v1/sub-account/list, or GET /sapi/v1/broker/subAccount.",
+    )
+    SUB_ACCOUNT_KEY_UNKNOWN = (
+        "sub-account-key-unknown",
+        "No living key of that account has this API key.",
+        "List its keys; an expired key can only be deleted.",
+    )
+    SUB_ACCOUNT_LIMIT = (
+        "sub-account-limit",
+        "The account has {0} sub-accounts of this kind, which is the limit.",
+        "Use the ones that are there.",
+    )
+    SUB_ACCOUNT_IN_USE = (
+        "sub-account-in-use",
+        "The sub-account still has {0}.",
+        "Transfer its funds out, cancel its orders and delete its API keys first.",
+    )
+    SUB_ACCOUNT_CLOSINGS = (
+        "sub-account-closings",
+        "The broker closed {0} sub-accounts within a day, which is the limit.",
+        "Wait a day.",
+    )
+    BROKER_ONLY = (
+        "broker-only",
+        "The account is no broker.",
+        "Ask the operator to make it one (PUT /sparekey/v1/accounts/ADDRESS/broker).",
+    )
+    KEY_TOO_SOON = (
+        "key-too-soon",
+        "A key of this sub-account was made within the last second; {0} key per {1} is allowed.",
+        "Wait a second.",
+    )
+    FUTURES_ACCOUNT_MISSING = (
+        "futures-account-missing",
+        "The account has no futures account.",
+        "Futures are not open here yet.",
+    )
+    MARGIN_ACCOUNT_MISSING = (
+        "margin-account-missing",
+        "The account has no margin account.",
+        "Margin is not open here yet.",
+    )
+    TRANSFER_BALANCE = (
+        "transfer-balance",
+        "{1} {0} is free, {2} is to be transferred.",
+        "Transfer less, or fund the account first.",
+    )
+    TRANSFER_ID_USED = (
+        "transfer-id-used",
+        "Another transfer of the account has this clientTranId.",
+        "Choose another id; the same transfer may be asked for again under the same id.",
+    )
+    TRANSFER_NOWHERE = (
+        "transfer-nowhere",
+        "The transfer leads from an account to itself.",
+        "Name two different accounts.",
     )
     FACTOR_WRONG = ("factor-wrong", "The code is wrong.", "Check the clock of the device and send a fresh code.")
     FACTOR_USED = ("factor-used", "The code was used before.", "Wait for the next code.")
