@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
@@ -30,12 +31,21 @@ def cores() -> Cores:
 
 
 def raise_priority() -> bool:
-    """Of this process and of what it starts; False where that is not allowed."""
+    """Of this process and of what it starts, until it ends; False where that is not allowed."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-    except PermissionError:
+        _favour_session(_PRIORITY)
+    except OSError:
         return False
+    atexit.register(_favour_session, 0)
     return True
+
+
+def _favour_session(priority: int) -> None:
+    """Linux shares the processor between sessions first (sched_autogroup), and nice levels count within one only."""
+    group = Path("/proc/self/autogroup")
+    if group.exists():
+        group.write_text(str(priority))
 
 
 class Server:
