@@ -131,6 +131,12 @@ class Ed25519Verifier:
         return None
 
 
+def public_verifier(key_type: str, spki: str) -> Verifier:
+    """For an rsa or ed25519 key: `spki` is the base64 of its DER, as `public_keys` makes it."""
+    der = base64.b64decode(spki)
+    return RsaVerifier(der) if key_type == "rsa" else Ed25519Verifier(der[_SPKI_ED25519_HEADER_BYTES:])
+
+
 def decode_base64(text: str) -> bytes | None:
     """Standard base64 with padding in its one canonical spelling (no stray bits in the last character), or None."""
     try:
@@ -161,10 +167,8 @@ class Verifiers:
             if not secret:
                 return _SECRET_UNAVAILABLE
             verifier = HmacVerifier(secret)
-        elif key.key_type == "rsa":
-            verifier = RsaVerifier(base64.b64decode(key.public_key))
         else:
-            verifier = Ed25519Verifier(base64.b64decode(key.public_key)[_SPKI_ED25519_HEADER_BYTES:])
+            verifier = public_verifier(key.key_type, key.public_key)
         if len(self._holders) >= self._kept:
             # The oldest goes, used or not: a used one is back with its next call, and the gate keeps no order of use.
             self._holders.popleft().verifier = None
