@@ -16,8 +16,10 @@ from typing import Any
 from sparekey.access.commands import (
     AcceptTotpStep,
     AdvanceClock,
+    CloseSubAccount,
     CreateAccount,
     CreateKey,
+    CreateSubAccount,
     DeleteKey,
     DisableKey,
     EditKey,
@@ -30,6 +32,7 @@ from sparekey.access.commands import (
     RestoreAccess,
     RotateKey,
     RunDueTimers,
+    SetBroker,
     SetKyc,
     SetSkew,
     SuspendAccess,
@@ -58,6 +61,7 @@ from sparekey.venue.commands import (
     PlaceOrder,
     ReplayPrints,
     SetOrderLimits,
+    TransferFunds,
 )
 from sparekey.venue.events import MarketPrint
 from sparekey.venue.listing import OrderLimit
@@ -261,6 +265,51 @@ def endings(session: Session, struck: int, erased: int) -> None:
     session.must(ACCESS, CreateAccount("digest of carol", "password/carol"))
 
 
+def sub_accounts_session() -> golden.Golden:
+    """A master and a broker with sub-accounts, keys of theirs and a special one, transfers, and how all of it ends."""
+    session = Session()
+    session.list_everything()
+    master, broker = session.account("master"), session.account("broker")
+    session.must(ACCESS, SetBroker(broker, True))
+    subs = [
+        session.must(ACCESS, CreateSubAccount(owner, f"digest of {name}", link, tag))[0].account_id
+        for owner, name, link, tag in (
+            (master, "one", "virtual", ""),
+            (master, "two", "virtual", ""),
+            (broker, "customer", "broker", "tag of a customer"),
+        )
+    ]
+    session.commit()
+    own = session.key(master, "own", whitelist=("127.0.0.1",))
+    key = session.key(subs[0], "of one", whitelist=("127.0.0.1",))
+    customer = session.key(subs[2], "of a customer")
+    session.must(
+        ACCESS,
+        CreateKey(master, api_key_from(entropy("special")), "hmac", "fast", 3, (), "hmac-secret/x", special="cross"),
+    )
+    session.must(SPOT, Fund(master, "USDT", parse_money("1000")))
+    for command in (
+        TransferFunds(session.admission(own), master, master, subs[0], "USDT", parse_money("400"), "first"),
+        TransferFunds(session.admission(own), master, subs[0], subs[1], "USDT", parse_money("150.5")),
+    ):
+        session.must(SPOT, command)
+        session.now_us += SECOND_US
+    session.commit()
+    for command in (
+        EditKey(key.key_id, master, permissions=1),
+        SetKyc(master, "rejected"),  # which stops the sub-accounts' keys, too
+        SetKyc(master, "approved"),
+        DeleteKey(customer.key_id, broker),
+        CloseSubAccount(subs[2], broker),
+        SetBroker(broker, False),
+        SuspendAccess(master, "three bans in a day"),
+        EraseAccount(master),
+    ):
+        session.must(ACCESS, command)
+        session.now_us += HOUR_US
+    return session.golden()
+
+
 def orders_session() -> golden.Golden:
     """Accounts among themselves, without a market: every order type and every way in which an order ends."""
     session = Session()
@@ -375,6 +424,7 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
 
 SESSIONS: dict[str, Callable[[], golden.Golden]] = {
     "keys": keys_session,
+    "sub_accounts": sub_accounts_session,
     "orders": orders_session,
     "market": market_session,
 }
