@@ -25,49 +25,62 @@ _MAX_CHARACTERS = 128
 _LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-_VERDICTS_KEPT = 8
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+#: (mask, network) of the IPv4 entries, and of the IPv6 entries.
+_Ranges = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
 
 
 class Allowlist:
     """Never empty. `entries` is the canonical text: IPv4 before IPv6, ascending, single addresses without a length."""
 
-    __slots__ = ("_ranges_v4", "_ranges_v6", "_verdicts", "entries")
+    __slots__ = ("_admitted", "_admitted_before", "_ranges", "entries")
 
     def __init__(self, entries: tuple[str, ...]) -> None:
         """`entries` must be canonical, as `parse_allowlist` returns them."""
         self.entries = entries
-        networks = [ipaddress.ip_network(entry) for entry in entries]
-        self._ranges_v4 = [_masked(network) for network in networks if network.version == 4]
-        self._ranges_v6 = [_masked(network) for network in networks if network.version == 6]
-        #: A bot calls from one address or two; a few remembered verdicts spare the parsing.
-        self._verdicts: dict[str, bool] = {}
+        # Nothing is parsed before somebody calls: a million keys lie idle in the space of their texts.
+        self._ranges: _Ranges | None = None
+        #: A bot calls from one address or two; remembering them spares the parsing.
+        self._admitted = ""
+        self._admitted_before = ""
 
     def contains(self, ip: str) -> bool:
         """Whether a caller's address is listed. What does not parse as an address is not."""
-        verdict = self._verdicts.get(ip)
-        if verdict is None:
-            verdict = self._judge(ip)
-            if len(self._verdicts) >= _VERDICTS_KEPT:
-                self._verdicts.clear()
-            self._verdicts[ip] = verdict
-        return verdict
+        return ip != "" and (ip == self._admitted or ip == self._admitted_before or self._judge(ip))
 
     def _judge(self, ip: str) -> bool:
+        for entry in self.entries:
+            if entry == ip and "/" not in ip:  # a single address, in its one spelling
+                self._remember(entry)
+                return True
         if "%" in ip:
             return False
         try:
             address = ipaddress.ip_address(ip)
         except ValueError:
             return False
+        if self._ranges is None:
+            self._ranges = _ranges_of(self.entries)
         number = int(address)
-        if address.version == 6:
-            mapped = address.ipv4_mapped
-            if mapped is None:
-                return any(number & mask == network for mask, network in self._ranges_v6)
-            number = int(mapped)
-        return any(number & mask == network for mask, network in self._ranges_v4)
+        ranges = self._ranges[address.version == 6]
+        if address.version == 6 and address.ipv4_mapped is not None:
+            number = int(address.ipv4_mapped)
+            ranges = self._ranges[0]
+        if not any(number & mask == network for mask, network in ranges):
+            return False
+        self._remember(ip)
+        return True
+
+    def _remember(self, ip: str) -> None:
+        self._admitted_before = self._admitted
+        self._admitted = ip
+
+
+def _ranges_of(entries: tuple[str, ...]) -> _Ranges:
+    networks = [ipaddress.ip_network(entry) for entry in entries]
+    v4, v6 = (tuple(_masked(network) for network in networks if network.version == version) for version in (4, 6))
+    return v4, v6
 
 
 def parse_allowlist(typed: Sequence[str], *, loopback_allowed: bool) -> tuple[str, ...] | Refusal:

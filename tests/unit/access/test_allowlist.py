@@ -194,3 +194,22 @@ def test_remembered_verdicts_do_not_change_the_answer() -> None:
         for number in range(64):
             ip = f"10.0.0.{number}"
             assert allowlist.contains(ip) is (ipaddress.ip_address(ip) in network)
+
+
+def test_a_listed_range_is_no_address_that_calls() -> None:
+    allowlist = Allowlist(parsed("10.0.0.0/24", "2001:db8::/32"))
+    for entry in allowlist.entries:
+        assert not allowlist.contains(entry)
+    assert not allowlist.contains("")
+
+
+def test_callers_that_alternate_are_judged_alike_every_time() -> None:
+    allowlist = Allowlist(parsed("10.0.0.0/24", "192.0.2.1", "2001:db8::/32"))
+    listed = ["10.0.0.1", "192.0.2.1", "::ffff:10.0.0.9", "2001:db8::5", "10.0.0.255"]
+    foreign = ["10.0.1.0", "192.0.2.2", "::ffff:10.0.1.9", "2001:db9::", "10.0.0.256", "2001:db8::%1"]
+    for _ in range(3):
+        for one, other in zip(listed, foreign[: len(listed)], strict=True):
+            assert allowlist.contains(one)
+            assert not allowlist.contains(other)
+    assert not any(map(allowlist.contains, foreign))
+    assert all(map(allowlist.contains, reversed(listed)))
