@@ -206,10 +206,8 @@ class Application:
             )
             if isinstance(admission, Refusal):
                 return admission
-            if route.late_checked:
-                late = late_check(timestamp_us, window_us, clocks.wire_us())
-                if late is not None:
-                    return late
+            if route.late_checked and (now_us := clocks.wall_us() + clocks.skew_us) - timestamp_us > window_us:
+                return late_check(timestamp_us, window_us, now_us)
         else:
             admission = self._gate.identify(request.ip, request.api_key, route.permission, policy_us)
             if isinstance(admission, Refusal):
