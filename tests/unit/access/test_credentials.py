@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, has_valid_checksum, secret_from
+from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, has_valid_checksum, is_mistyped, secret_from
 
 ENTROPY = st.binary(min_size=ENTROPY_BYTES, max_size=ENTROPY_BYTES)
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -51,3 +51,19 @@ def test_too_little_or_too_much_entropy_is_refused(length: int) -> None:
 @pytest.mark.parametrize("text", ["", "sparekey", "é" * 64, "sparekey" + "é" * 56, "a" * 64, "sparekey" + "0" * 57])
 def test_what_is_not_ours_has_no_valid_checksum(text: str) -> None:
     assert not has_valid_checksum(text)
+
+
+@given(ENTROPY, st.integers(8, 63), st.sampled_from(ALPHABET))
+def test_a_mistyped_api_key_is_told_without_a_look_up(entropy: bytes, place: int, character: str) -> None:
+    key = api_key_from(entropy)
+    wrong = key[:place] + character + key[place + 1 :]
+    assert is_mistyped(wrong.encode()) is (wrong != key)
+
+
+@given(ENTROPY)
+def test_a_key_of_ours_is_not_mistyped_and_others_have_nothing_to_mistype(entropy: bytes) -> None:
+    key = api_key_from(entropy)
+    assert not is_mistyped(key.encode())
+    for other in (b"a" * 64, secret_from(entropy).encode(), key[:-1].encode(), key.encode() + b"0", b"", b"\xff" * 64):
+        assert not is_mistyped(other)
+    assert is_mistyped(b"sparekey" + b"\xff" * 56)
