@@ -1,4 +1,4 @@
-"""`python -m bench [--only gate,orders,engine,age,idle] [--quick]`: measure, print a table, keep the raw data.
+"""`python -m bench [--only gate,orders,engine,age,idle,keys] [--quick]`: measure, print a table, keep the raw data.
 
 Everything stays on this machine and on loopback. What is too noisy is said to be so instead of being reported.
 """
@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import age, engine, gate, idle, machine, orders, ours
+from bench import age, engine, gate, idle, keys, machine, orders, ours
 from bench.processes import cores, raise_priority
 from bench.report import Section, save, table
 
-PARTS = ("gate", "orders", "engine", "age", "idle")
+PARTS = ("gate", "orders", "engine", "age", "idle", "keys")
 
 
 def main() -> int:
@@ -52,6 +52,7 @@ def main() -> int:
             ),
             "age": lambda: age.measure(folder / "age", where, age.QUICK if options.quick else age.Plan()),
             "idle": lambda: idle.measure(folder / "idle", where, idle.QUICK if options.quick else idle.Plan()),
+            "keys": lambda: keys.measure(folder / "keys", where, keys.QUICK if options.quick else keys.Plan()),
         }
         for part in chosen:
             section = parts[part]()
