@@ -130,6 +130,9 @@ class HeldUp:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._clocks, name)
 
+    def wall_us(self) -> int:
+        return int(self._clocks.wall_us()) + 10_000_000
+
     def wire_us(self) -> int:
         return int(self._clocks.wire_us()) + 10_000_000
 
