@@ -8,8 +8,8 @@ what is refused is charged as well, so that the used weight in the headers goes 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -58,12 +58,12 @@ class FamilyLimits(msgspec.Struct, frozen=True, kw_only=True):
 class BanRules(msgspec.Struct, frozen=True, kw_only=True):
     """An address that was answered 429 `refusals` times in a window is banned with its next request.
 
-    The first ban lasts `steps_us[0]`; each further one a step more, unless `forget_us` without a ban lie between.
+    The first ban lasts `steps_us[0]`; each further one a step more, and every `decay_us` without a ban a step less.
     """
 
     refusals: int
     steps_us: tuple[int, ...]
-    forget_us: int
+    decay_us: int
 
 
 class LimitPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,8 @@ class LimitPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     `weights` names the table of endpoint weights. `gives_back`: an order's first fill gives its count back.
     `free_on_success`: placing and cancelling charge no weight unless they fail. `verification_budget_us`: time a
-    minute that an address may make us spend on signatures that turn out wrong.
+    minute that an address may make us spend on signatures that turn out wrong. `reserved_cancels`: how many cancels of
+    an address are let through although it is over a limit; never those of a banned one. Binance has no such thing.
     """
 
     name: str
@@ -82,6 +83,7 @@ class LimitPolicy(msgspec.Struct, frozen=True, kw_only=True):
     verification_budget_us: int
     bans: BanRules
     families: dict[str, FamilyLimits]
+    reserved_cancels: Limit | None = None
 
 
 def parse_profile(text: str) -> LimitPolicy:
@@ -89,7 +91,7 @@ def parse_profile(text: str) -> LimitPolicy:
     data = tomllib.loads(text)
     bans = data["bans"]
     bans["steps_us"] = [parse_duration_us(step) for step in bans.pop("steps")]
-    bans["forget_us"] = parse_duration_us(bans.pop("forget"))
+    bans["decay_us"] = parse_duration_us(bans.pop("decay"))
     data["verification_budget_us"] = parse_duration_us(data.pop("verification_budget"))
     policy = msgspec.convert(data, LimitPolicy)
     for name in FAMILIES:
@@ -97,13 +99,18 @@ def parse_profile(text: str) -> LimitPolicy:
             raise ValueError(f"the profile {policy.name} lacks the family {name}")
         family = policy.families[name]
         for limit in (family.weight, family.raw_requests, family.account_weight, family.connections, *family.orders):
-            if limit is not None and (
-                limit.interval not in _INTERVAL_US or limit.limit < 1 or limit.interval_count < 1
-            ):
+            if limit is not None and not _is_possible(limit):
                 raise ValueError(f"the profile {policy.name} has an impossible limit in the family {name}: {limit}")
-    if policy.bans.refusals < 1 or not policy.bans.steps_us:
+    if policy.reserved_cancels is not None and not _is_possible(policy.reserved_cancels):
+        raise ValueError(f"the profile {policy.name} reserves an impossible number of cancels")
+    rules = policy.bans
+    if rules.refusals < 1 or not rules.steps_us or min(rules.steps_us) < 1 or rules.decay_us < 1:
         raise ValueError(f"the profile {policy.name} has impossible ban rules")
     return policy
+
+
+def _is_possible(limit: Limit) -> bool:
+    return limit.interval in _INTERVAL_US and limit.limit > 0 and limit.interval_count > 0
 
 
 class Ban(msgspec.Struct):
@@ -111,6 +118,16 @@ class Ban(msgspec.Struct):
 
     level: int
     until_us: int
+
+
+class Forecast(NamedTuple):
+    """How far an address is from being refused and banned: weight (or raw requests) and refusals that are left,
+    seconds until the window starts anew, and how long the ban would last."""
+
+    left: int
+    refusals_left: int
+    resets_s: int
+    ban_s: int
 
 
 class _Window:
@@ -128,34 +145,52 @@ class _Window:
         self.over = limit.limit
 
     def roll(self, number: int) -> None:
-        # Any other number, an earlier one as well: a host clock set back an hour must not keep a full window full.
+        # A host clock set back must neither keep a full window full for an hour nor empty it: what was used counts in
+        # the window that the clock shows now, and is forgotten with it.
+        if number > self.number:
+            self.used = {}
+            self.refusals = {}
         self.number = number
-        self.used = {}
-        self.refusals = {}
 
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _ByIp = list[tuple[str, _Count, _Count]]
-#: The shape of `IpLedger.dump`: weights and raw requests by family, by endpoint, by account, and bans.
+_SavedBans = list[tuple[str, _Count, int]]
+#: The shape of `IpLedger.dump`: weights and raw requests by family, by endpoint, by account, and bans; then, which
+#: older versions did not write, cancels that were let through.
 _Saved = tuple[
     list[tuple[str, int, _ByIp]],
     list[tuple[str, int, _ByIp]],
     list[tuple[str, str, int, _ByIp]],
     list[tuple[str, str, int, list[tuple[int, _Count, _Count]]]],
-    list[tuple[str, _Count, int]],
+    _SavedBans,
 ]
+_SavedCancels = tuple[int, _ByIp]
 
 
 class IpLedger:
     """Weight and raw requests per address, weight per account and endpoint, bans, and the verification budget.
 
     Times: `now_us` is wall or wire time and picks windows; `policy_us` is policy time, which bans live in.
+    `cancels` names the endpoints that may use the reserve for cancels.
     """
 
-    def __init__(self, policy: LimitPolicy) -> None:
+    def __init__(self, policy: LimitPolicy, cancels: frozenset[str] = frozenset()) -> None:
         self.policy = policy
         self._enforced = policy.enforced
         self.bans: dict[str, Ban] = {}
+        #: The refusal that came with the newest ban: whoever meets it made the call that earned the ban.
+        self.newest_ban: Refusal | None = None
+        #: Told of each address that is banned, in the middle of its call; and of every change of `bans`.
+        self.on_ban: Callable[[str], object] = _tell_nobody
+        self.on_change: Callable[[], object] = _tell_nobody
+        #: The latest policy time that was noted, by which a clock that was set back is known.
+        self._latest_us = 0
+        reserve = policy.reserved_cancels
+        self._cancels = cancels if reserve is not None else frozenset()
+        self._reserve = _Window(reserve or Limit(interval="MINUTE", interval_count=1, limit=0))
+        #: how many cancels the reserve has let through since the start
+        self.cancels_let_through = 0
         self._windows: dict[str, _Window] = {}
         self._raw: dict[str, _Window] = {}
         #: per-endpoint families: (family, endpoint) → window
@@ -179,6 +214,7 @@ class IpLedger:
 
     def charge(self, ip: str, weight: int, now_us: int, policy_us: int, family: str, endpoint: str) -> Refusal | None:
         """Count one request. A refusal is 429, or 418 when the address has ignored too many."""
+        let_through = False
         raw = self._raw.get(family)
         if raw is not None:
             number = now_us // raw.window_us
@@ -187,7 +223,9 @@ class IpLedger:
             used = raw.used.get(ip, 0) + 1
             raw.used[ip] = used
             if used > raw.over and self._enforced:
-                return self._refuse(raw, ip, now_us, policy_us, self._raw_refusal[family])
+                if not self._lets_through(ip, now_us, endpoint):
+                    return self._refuse(raw, ip, now_us, policy_us, self._raw_refusal[family])
+                let_through = True
         window = self._windows.get(family)
         if window is None:
             window = self._endpoint_window(family, endpoint)
@@ -197,7 +235,7 @@ class IpLedger:
             self._sweep(number, policy_us)
         used = window.used.get(ip, 0) + weight
         window.used[ip] = used
-        if used > window.over and self._enforced:
+        if used > window.over and self._enforced and not let_through and not self._lets_through(ip, now_us, endpoint):
             return self._refuse(window, ip, now_us, policy_us, self._weight_refusal[family])
         return None
 
@@ -249,22 +287,63 @@ class IpLedger:
                 wait_us = max(wait_us, (window.number + 1) * window.window_us - now_us)
         return _whole_seconds(wait_us)
 
+    def cancels_used(self, ip: str) -> int:
+        """How many cancels of the address the reserve has let through in this window."""
+        return self._reserve.used.get(ip, 0)
+
+    def forecast(self, ip: str, now_us: int, policy_us: int, family: str = "spot", endpoint: str = "") -> Forecast:
+        """Of the limiter that is nearest to its limit."""
+        window = self._windows.get(family) or self._endpoint_window(family, endpoint)
+        raw = self._raw.get(family)
+        if raw is not None and raw.used.get(ip, 0) * window.over > window.used.get(ip, 0) * raw.over:
+            window = raw
+        rules = self.policy.bans
+        return Forecast(
+            left=max(0, window.over - window.used.get(ip, 0)),
+            refusals_left=rules.refusals - window.refusals.get(ip, 0),
+            resets_s=_whole_seconds((window.number + 1) * window.window_us - now_us),
+            ban_s=_whole_seconds(rules.steps_us[self._next_level(ip, policy_us)]),
+        )
+
     # --- bans --------------------------------------------------------------------------------------------------------
+
+    def note_time(self, policy_us: int) -> None:
+        """Look at the clock, about once a second: only who saw it before knows that it was set back.
+
+        Then bans and windows end as much earlier, so that nobody is shut out longer in real time than they were to be.
+        """
+        back_us = self._latest_us - policy_us
+        self._latest_us = policy_us
+        if back_us <= 0:
+            return
+        tables = (self._windows, self._raw, self._endpoints, self._accounts)
+        for window in (self._reserve, *(window for table in tables for window in table.values())):
+            window.number -= back_us // window.window_us
+        for ban in self.bans.values():
+            ban.until_us -= back_us
+        if self.bans and back_us >= SECOND_US:
+            self.on_change()
 
     def ban_on(self, ip: str, now_us: int, policy_us: int) -> Refusal | None:
         """The refusal of a banned address. It names the end in the clock that callers see."""
+        if policy_us < self._latest_us:
+            self.note_time(policy_us)
+        self._latest_us = policy_us
         ban = self.bans.get(ip)
         if ban is None or policy_us >= ban.until_us or not self._enforced:
             return None
         length_us = self.policy.bans.steps_us[min(ban.level, len(self.policy.bans.steps_us) - 1)]
         if ban.until_us - policy_us > length_us:
-            # The host's clock was set back; that must not make the ban longer than it was given.
+            # Saved under another profile, or before the clock was set back while nobody ran.
             ban.until_us = policy_us + length_us
         return _banned(ban, now_us, policy_us)
 
     def lift(self, ip: str) -> bool:
         """End a ban and forget its level; False if there is none."""
-        return self.bans.pop(ip, None) is not None
+        if self.bans.pop(ip, None) is None:
+            return False
+        self.on_change()
+        return True
 
     def current_bans(self, policy_us: int) -> list[tuple[str, Ban]]:
         """Bans that run, by address."""
@@ -292,15 +371,27 @@ class IpLedger:
             [[family, *_dump_window(window)] for family, window in self._raw.items()],
             [[*key, *_dump_window(window)] for key, window in sorted(self._endpoints.items())],
             [[*key, *_dump_window(window)] for key, window in sorted(self._accounts.items())],
-            [[ip, ban.level, ban.until_us] for ip, ban in sorted(self.bans.items())],
+            _dump_bans(self.bans),
+            _dump_window(self._reserve),
         ]
+
+    def dump_bans(self) -> Any:
+        """The bans alone, which are saved whenever one changes, and the time at which this was so."""
+        return [self._latest_us, _dump_bans(self.bans)]
+
+    def load_bans(self, data: Any) -> None:
+        """What `dump_bans` wrote, in place of the bans that `load` found. msgspec.ValidationError for anything else."""
+        self._latest_us, bans = msgspec.convert(data, tuple[int, _SavedBans])
+        self.bans = {ip: Ban(level, until_us) for ip, level, until_us in bans}
 
     def load(self, data: Any) -> None:
         """What `dump` wrote; families that the policy does not know any more are left out.
 
         msgspec.ValidationError for anything else, before anything is changed.
         """
-        weights, raw, endpoints, accounts, bans = msgspec.convert(data, _Saved)
+        more = data[5:] if isinstance(data, list) else []
+        weights, raw, endpoints, accounts, bans = msgspec.convert(data[:5] if more else data, _Saved)
+        cancels = msgspec.convert(more[0], _SavedCancels) if more else (-1, [])
         for family, *saved in weights:
             if family in self._windows:
                 _load_window(self._windows[family], saved)
@@ -315,6 +406,7 @@ class IpLedger:
             if limit is not None:
                 self._accounts[family, endpoint] = _Window(limit)
                 _load_window(self._accounts[family, endpoint], saved)
+        _load_window(self._reserve, cancels)
         self.bans = {ip: Ban(level, until_us) for ip, level, until_us in bans}
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -331,19 +423,54 @@ class IpLedger:
             window.refusals[ip] = refusals + 1
             return refusal
         window.refusals[ip] = 0
-        rules = self.policy.bans
+        level = self._next_level(ip, policy_us)
+        ban = self.bans[ip] = Ban(level, policy_us + self.policy.bans.steps_us[level])
+        self._latest_us = policy_us
+        self.newest_ban = _banned(ban, now_us, policy_us)
+        self.on_change()
+        self.on_ban(ip)
+        return self.newest_ban
+
+    def _lets_through(self, ip: str, now_us: int, endpoint: str) -> bool:
+        """Whether an address over a limit may do this nevertheless: one of the cancels that are reserved for it."""
+        if endpoint not in self._cancels:
+            return False
+        reserve = self._reserve
+        number = now_us // reserve.window_us
+        if number != reserve.number:
+            reserve.roll(number)
+        used = reserve.used.get(ip, 0)
+        if used >= reserve.over:
+            return False
+        reserve.used[ip] = used + 1
+        self.cancels_let_through += 1
+        return True
+
+    def _next_level(self, ip: str, policy_us: int) -> int:
+        """The level of a ban that the address would be given now."""
         ban = self.bans.get(ip)
-        level = 0 if ban is None or policy_us >= ban.until_us + rules.forget_us else ban.level + 1
-        level = min(level, len(rules.steps_us) - 1)
-        ban = self.bans[ip] = Ban(level, policy_us + rules.steps_us[level])
-        return _banned(ban, now_us, policy_us)
+        if ban is None:
+            return 0
+        rules = self.policy.bans
+        level = ban.level + 1 - max(0, policy_us - ban.until_us) // rules.decay_us
+        return min(max(0, level), len(rules.steps_us) - 1)
 
     def _sweep(self, minute: int, policy_us: int) -> None:
         """Once a minute: forget bans that no longer raise the next one's level."""
         if minute != self._swept_minute and self.bans:
             self._swept_minute = minute
-            forget_us = self.policy.bans.forget_us
-            self.bans = {ip: ban for ip, ban in self.bans.items() if policy_us < ban.until_us + forget_us}
+            decay_us = self.policy.bans.decay_us
+            self.bans = {
+                ip: ban for ip, ban in self.bans.items() if policy_us < ban.until_us + (ban.level + 1) * decay_us
+            }
+
+
+def _tell_nobody(*about: object) -> None:
+    pass
+
+
+def _dump_bans(bans: dict[str, Ban]) -> Any:
+    return [[ip, ban.level, ban.until_us] for ip, ban in sorted(bans.items())]
 
 
 def _banned(ban: Ban, now_us: int, policy_us: int) -> Refusal:
@@ -363,7 +490,7 @@ def _dump_window(window: _Window) -> list[Any]:
 
 def _load_window(window: _Window, saved: Sequence[Any]) -> None:
     number, rows = saved
-    window.roll(number)
+    window.number, window.used, window.refusals = number, {}, {}
     for key, used, refusals in rows:
         window.used[key] = used
         if refusals:

@@ -120,6 +120,9 @@ def test_only_the_profile_off_refuses_nothing() -> None:
         ('steps = ["2m", "10m", "1h", "6h", "24h", "72h"]', "steps = []"),
         ('"2m"', '"soon"'),
         ('verification_budget = "100ms"', 'verification_budget = "a lot"'),
+        ('decay = "24h"', 'decay = "0s"'),
+        ('"2m", "10m"', '"0s", "10m"'),
+        ("limit = 10 }", "limit = 0 }"),
         ("enforced = true", 'enforced = "yes"'),
     ],
 )
@@ -262,7 +265,7 @@ def test_a_profile_may_ban_after_a_single_refusal() -> None:
 
 def test_an_address_that_was_banned_once_is_forgotten_in_the_end(counter: Counter) -> None:
     counter.get_banned()
-    counter.now_us += 2 * MINUTE_US + 3 * DAY_US - 1
+    counter.now_us += 2 * MINUTE_US + DAY_US - 1
     counter.ask(ip=OTHER)
     assert IP in counter.ledger.bans
     counter.now_us += MINUTE_US
@@ -279,18 +282,39 @@ def test_refusals_of_another_minute_do_not_count_towards_a_ban(counter: Counter)
     assert counter.ledger.bans == {}
 
 
-def test_bans_grow_with_repetition_to_three_days_and_are_forgotten_after_three_quiet_days(counter: Counter) -> None:
+def test_bans_grow_with_repetition_to_three_days(counter: Counter) -> None:
     lengths = []
     for _ in range(8):
         counter.get_banned()
         lengths.append(counter.wait_s())
         counter.now_us += lengths[-1] * SECOND_US + MINUTE_US
     assert lengths == [120, 600, 3_600, 6 * 3_600, 24 * 3_600, 72 * 3_600, 72 * 3_600, 72 * 3_600]
-    counter.now_us += 3 * DAY_US
-    counter.ask()
-    counter.now_us += MINUTE_US
+
+
+@pytest.mark.parametrize(
+    ("quiet_us", "wait_s"),
+    [
+        (0, 24 * 3_600),
+        (DAY_US - 1, 24 * 3_600),
+        (DAY_US, 6 * 3_600),
+        (2 * DAY_US, 3_600),
+        (3 * DAY_US, 600),
+        (4 * DAY_US - 1, 600),
+        (4 * DAY_US, 120),
+        (40 * DAY_US, 120),
+    ],
+)
+def test_each_quiet_day_after_a_ban_makes_the_next_one_a_step_shorter(quiet_us: int, wait_s: int) -> None:
+    counter = Counter(now_us=FIVE_MINUTES)
+    for _ in range(4):
+        counter.get_banned()
+        ban = counter.ledger.bans[IP]
+        counter.now_us = ban.until_us
+        counter.ask(0, ip=OTHER)
+    assert ban.level == 3
+    counter.now_us = ban.until_us + quiet_us
     counter.get_banned()
-    assert counter.wait_s() == 120
+    assert counter.wait_s() == wait_s
 
 
 def test_a_ban_ends_early_when_it_is_lifted_and_the_next_starts_small(counter: Counter) -> None:
@@ -317,16 +341,163 @@ def test_a_ban_names_its_end_in_the_clock_that_callers_see(counter: Counter) -> 
     assert refusal == Refusal(Reason.IP_BANNED, ((counter.now_us + 2 * MINUTE_US) // 1_000,))
 
 
+def test_whoever_is_told_of_a_ban_is_told_once_and_before_the_banned_caller(counter: Counter) -> None:
+    told: list[str] = []
+    changes: list[int] = []
+    counter.ledger.on_ban = told.append
+    counter.ledger.on_change = lambda: changes.append(len(counter.ledger.bans))
+    counter.get_banned()
+    counter.ask()
+    assert (told, changes) == ([IP], [1])
+    counter.ledger.lift(OTHER)
+    counter.ledger.lift(IP)
+    assert changes == [1, 0]
+
+
+def test_the_call_that_earned_a_ban_is_known_from_those_that_met_it(counter: Counter) -> None:
+    ledger = counter.ledger
+    ledger.charge(IP, 1_200, counter.now_us, counter.policy_us, "spot", "")
+    refusals = [ledger.charge(IP, 1, counter.now_us, counter.policy_us, "spot", "") for _ in range(51)]
+    assert [refusal is ledger.newest_ban for refusal in refusals] == [False] * 50 + [True]
+    assert ledger.ban_on(IP, counter.now_us, counter.policy_us) is not ledger.newest_ban
+
+
+# --- the reserve for cancels -----------------------------------------------------------------------------------------
+
+CANCEL = "DELETE /api/v3/order"
+
+
+class Reserving(Counter):
+    """A counter whose ledger lets cancels through."""
+
+    def __init__(self, policy: str | LimitPolicy = "classic") -> None:
+        super().__init__(policy)
+        self.ledger = IpLedger(self.ledger.policy, frozenset((CANCEL,)))
+
+    def cancel(self, ip: str = IP, family: str = "spot") -> Reason | None:
+        return self.ask(ip=ip, family=family, endpoint=CANCEL)
+
+
+def test_ten_cancels_a_minute_go_through_although_the_weight_is_used_up_and_the_eleventh_does_not() -> None:
+    counter = Reserving()
+    counter.ask(1_200)
+    assert counter.ask() is Reason.IP_WEIGHT_EXCEEDED
+    assert [counter.cancel() for _ in range(11)] == [None] * 10 + [Reason.IP_WEIGHT_EXCEEDED]
+    assert counter.ledger.cancels_used(IP) == counter.ledger.cancels_let_through == 10
+    assert counter.ledger.used_weight(IP) == 1_200 + 12  # all are counted
+    counter.ask(1_200, ip=OTHER)
+    assert counter.cancel(ip=OTHER) is None
+    counter.now_us += MINUTE_US
+    counter.ask(1_200)
+    assert [counter.cancel() for _ in range(11)] == [None] * 10 + [Reason.IP_WEIGHT_EXCEEDED]
+
+
+def test_cancels_below_the_limit_take_nothing_of_the_reserve() -> None:
+    counter = Reserving()
+    for _ in range(1_200):
+        assert counter.cancel() is None
+    assert counter.ledger.cancels_used(IP) == 0
+
+
+def test_a_cancel_of_the_reserve_is_no_step_towards_a_ban_and_does_not_survive_one() -> None:
+    counter = Reserving()
+    counter.ask(1_200)
+    for _ in range(50):
+        counter.ask()
+    assert counter.cancel() is None
+    assert counter.ask() is Reason.IP_BANNED
+    assert counter.cancel() is Reason.IP_BANNED
+    assert counter.ledger.cancels_used(IP) == 1
+
+
+def test_a_reserved_cancel_over_both_limits_takes_one_of_the_reserve() -> None:
+    counter = Reserving()
+    counter.ask(1_200)
+    for _ in range(6_099):
+        counter.ledger.charge(IP, 0, counter.now_us, counter.policy_us, "spot", CANCEL)
+    assert counter.cancel() is None
+    assert counter.ledger.cancels_used(IP) == 1
+
+
+def test_a_restart_fills_no_reserve() -> None:
+    counter = Reserving()
+    counter.ask(1_200)
+    for _ in range(10):
+        counter.cancel()
+    again = Reserving()
+    again.now_us = counter.now_us
+    again.ledger.load(msgspec.msgpack.decode(msgspec.msgpack.encode(counter.ledger.dump())))
+    assert again.cancel() is Reason.IP_WEIGHT_EXCEEDED
+
+
+def test_without_a_reserve_a_cancel_is_a_call_like_any_other() -> None:
+    for counter in (Counter(), Reserving(msgspec.structs.replace(profile("classic"), reserved_cancels=None))):
+        counter.ask(1_200)
+        assert counter.ask(endpoint=CANCEL) is Reason.IP_WEIGHT_EXCEEDED
+
+
+# --- forecasts -------------------------------------------------------------------------------------------------------
+
+
+def forecast(counter: Counter) -> tuple[int, ...]:
+    return tuple(counter.ledger.forecast(IP, counter.now_us, counter.policy_us))
+
+
+def test_a_forecast_counts_down_to_the_ban_and_names_its_length(counter: Counter) -> None:
+    counter.ask(1_000)
+    assert forecast(counter) == (200, 50, 60, 120)
+    counter.now_us += 20 * SECOND_US
+    counter.ask(200)
+    assert forecast(counter) == (0, 50, 40, 120)
+    for left in range(49, -1, -1):
+        assert counter.ask() is Reason.IP_WEIGHT_EXCEEDED
+        assert forecast(counter)[1] == left
+    assert counter.ask() is Reason.IP_BANNED
+    assert forecast(counter)[3] == 600
+
+
+def test_a_forecast_is_of_the_limiter_that_is_nearest_to_its_limit(counter: Counter) -> None:
+    for _ in range(5_000):
+        counter.ask(0)
+    assert forecast(counter) == (1_100, 50, 300, 120)
+    counter.ask(1_100)
+    assert forecast(counter) == (100, 50, 60, 120)
+
+
 # --- clocks that misbehave -------------------------------------------------------------------------------------------
 
 
-def test_a_host_clock_set_back_an_hour_keeps_no_window_full(counter: Counter) -> None:
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_host_clock_set_back_an_hour_neither_empties_a_window_nor_keeps_it_full(
+    counter: Counter, watched: bool
+) -> None:
+    counter.ledger.note_time(counter.policy_us)
     counter.ask(1_201)
     counter.now_us -= HOUR_US
+    if watched:
+        counter.ledger.note_time(counter.policy_us)
+    assert counter.ask() is Reason.IP_WEIGHT_EXCEEDED
+    assert counter.ledger.used_weight(IP) == 1_202
+    assert counter.wait_s() == 60
+    counter.now_us += MINUTE_US
     assert counter.ask() is None
     assert counter.ledger.used_weight(IP) == 1
-    counter.now_us += HOUR_US
+
+
+def test_a_window_that_was_full_when_the_host_clock_was_set_back_ends_although_nobody_asked_meanwhile() -> None:
+    counter = Counter()
+    counter.ledger.note_time(counter.policy_us)
+    counter.ask(1_201)
+    counter.now_us -= HOUR_US
+    counter.ledger.note_time(counter.policy_us)
+    counter.now_us += MINUTE_US
     assert counter.ask() is None
+
+
+def test_a_clock_set_back_across_a_minute_s_start_gives_nobody_what_was_used_up(counter: Counter) -> None:
+    counter.ask(1_200)
+    counter.now_us -= 10 * SECOND_US
+    assert counter.ask() is Reason.IP_WEIGHT_EXCEEDED
 
 
 def test_a_host_clock_set_back_an_hour_makes_no_ban_longer(counter: Counter) -> None:
