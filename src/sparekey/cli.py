@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -94,6 +95,12 @@ class Server:
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._ask("POST", path, body)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("PUT", path, body)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("PATCH", path, body)
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path, None)
 
@@ -158,13 +165,25 @@ def _show(document: Any, as_json: bool, lines: Callable[[Any], Sequence[str]]) -
 
 def _fields(document: Mapping[str, Any]) -> list[str]:
     width = max(len(name) for name in document)
-    return [f"{name.ljust(width)}  {_plain(value)}" for name, value in document.items()]
+    return [f"{name.ljust(width)}  {_plain(name, value)}" for name, value in document.items()]
 
 
-def _plain(value: Any) -> str:
+def _plain(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and name.endswith(("Ms", "Time")):
+        return f"{value} ({_iso(value)})"
     return "-" if value is None else str(value)
+
+
+def _iso(ms: int) -> str:
+    """A time as people read it, in UTC."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError):  # after the year 9999, where a clock may be advanced to
+        return "far ahead"
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------
@@ -213,7 +232,7 @@ def up(wire: str, **options: Any) -> None:
 
 @commands.group()
 def accounts() -> None:
-    """Accounts: create, show, fund."""
+    """Accounts: create, show, fund; identity check, second factor, API access; erase."""
 
 
 @accounts.command("create")
@@ -246,16 +265,101 @@ def accounts_fund(email: str, amounts: tuple[str, ...], data: Path, as_json: boo
     _show(document, as_json, lambda funded: [f"{asset}  free {free}" for asset, free in funded["free"].items()])
 
 
+@accounts.command("kyc")
+@click.argument("email")
+@click.argument("state", type=click.Choice(("none", "pending", "approved", "rejected")))
+@for_server
+def accounts_kyc(email: str, state: str, data: Path, as_json: bool) -> None:
+    """Set the state of the identity check. Unless it is approved, trading and withdrawing keys stop."""
+    _show(Server(data).put(f"/accounts/{_quoted(email)}/kyc", {"kyc": state}), as_json, _fields)
+
+
+@accounts.command("suspend")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; it is journaled.")
+@for_server
+def accounts_suspend(email: str, reason: str, data: Path, as_json: bool) -> None:
+    """Stop all API access of an account, until it is restored."""
+    _show(Server(data).post(f"/accounts/{_quoted(email)}/suspend", {"reason": reason}), as_json, _fields)
+
+
+@accounts.command("restore")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; it is journaled.")
+@for_server
+def accounts_restore(email: str, reason: str, data: Path, as_json: bool) -> None:
+    """Lift a suspension."""
+    _show(Server(data).post(f"/accounts/{_quoted(email)}/restore", {"reason": reason}), as_json, _fields)
+
+
+@accounts.command("broker")
+@click.argument("email")
+@click.argument("state", type=click.Choice(("on", "off")))
+@for_server
+def accounts_broker(email: str, state: str, data: Path, as_json: bool) -> None:
+    """Say whether an account may have sub-accounts of its customers."""
+    _show(Server(data).put(f"/accounts/{_quoted(email)}/broker", {"broker": state == "on"}), as_json, _fields)
+
+
+@accounts.command("erase")
+@click.argument("email")
+@for_server
+def accounts_erase(email: str, data: Path, as_json: bool) -> None:
+    """Delete an account's keys and destroy what is sealed of it, for good. It must have no open orders."""
+    document = Server(data).delete(f"/accounts/{_quoted(email)}")
+    _show(document, as_json, lambda row: [f"erased the account {row['accountId']}"])
+
+
+@accounts.group("2fa")
+def accounts_2fa() -> None:
+    """The second factor, an authenticator."""
+
+
+@accounts_2fa.command("add")
+@click.argument("email")
+@for_server
+def accounts_2fa_add(email: str, data: Path, as_json: bool) -> None:
+    """Turn on an authenticator and print its secret, this once."""
+    _show(Server(data).post(f"/accounts/{_quoted(email)}/totp", {}), as_json, _fields)
+
+
+@accounts_2fa.command("remove")
+@click.argument("email")
+@for_server
+def accounts_2fa_remove(email: str, data: Path, as_json: bool) -> None:
+    """Turn the authenticator off; trading and withdrawing keys stop."""
+    _show(Server(data).delete(f"/accounts/{_quoted(email)}/totp"), as_json, _fields)
+
+
 @commands.group()
 def keys() -> None:
-    """API keys: create, list, show, delete."""
+    """API keys: create, list, show, edit, rotate, disable, enable, delete; who calls them."""
+
+
+def for_a_public_key(function: Decorated) -> Decorated:
+    """`--public-key FILE`, and the two options that prove possession of its private half."""
+    public_key = click.option(
+        "--public-key",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="PEM file; needed for rsa and ed25519.",
+    )
+    nonce = click.option("--nonce", default="", help="Of a challenge (keys challenge) that was signed.")
+    signature = click.option("--signature", default="", help="The challenge's signature, base64.")
+    return public_key(nonce(signature(function)))
+
+
+def _public_key_fields(public_key: Path | None, nonce: str, signature: str) -> dict[str, Any]:
+    return {
+        "publicKey": None if public_key is None else public_key.read_bytes().decode("utf-8", "replace"),
+        "proof": {"nonce": nonce, "signature": signature} if nonce or signature else None,
+    }
 
 
 @keys.command("create")
 @click.option("--account", required=True, metavar="EMAIL")
 @click.option("--label", required=True)
 @click.option("--type", "key_type", type=click.Choice(("hmac", "rsa", "ed25519")), default="hmac", show_default=True)
-@click.option("--public-key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="PEM file.")
+@for_a_public_key
 @click.option("--permission", multiple=True, type=click.Choice(PERMISSIONS), help="Repeat for several.")
 @click.option("--ip", multiple=True, metavar="CIDR", help="Whitelist entry; repeat for several.")
 @for_server
@@ -264,6 +368,8 @@ def keys_create(
     label: str,
     key_type: str,
     public_key: Path | None,
+    nonce: str,
+    signature: str,
     permission: tuple[str, ...],
     ip: tuple[str, ...],
     data: Path,
@@ -273,10 +379,9 @@ def keys_create(
     body = {
         "label": label,
         "type": key_type,
-        "publicKey": None if public_key is None else public_key.read_bytes().decode("utf-8", "replace"),
         "permissions": list(permission),
         "ips": list(ip),
-    }
+    } | _public_key_fields(public_key, nonce, signature)
     _show(Server(data).post(f"/accounts/{_quoted(account)}/keys", body), as_json, _fields)
 
 
@@ -295,6 +400,98 @@ def keys_list(account: str, data: Path, as_json: bool) -> None:
 def keys_show(api_key: str, data: Path, as_json: bool) -> None:
     """Show a key (never its secret)."""
     _show(Server(data).get(f"/keys/{_quoted(api_key)}"), as_json, _fields)
+
+
+@keys.command("edit")
+@click.argument("api_key", metavar="APIKEY")
+@click.option("--label")
+@click.option("--permission", multiple=True, type=click.Choice(PERMISSIONS), help="Replaces all; reading is implied.")
+@click.option("--ip", multiple=True, metavar="CIDR", help="Whitelist entry; those given replace all.")
+@click.option("--no-ip", is_flag=True, help="Take the whitelist away: the key expires after 90 days.")
+@for_server
+def keys_edit(
+    api_key: str,
+    label: str | None,
+    permission: tuple[str, ...],
+    ip: tuple[str, ...],
+    no_ip: bool,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Change a key's label, permissions or whitelist; what is given replaces the whole of it."""
+    if ip and no_ip:
+        raise Refused("request-invalid", "--ip sets a whitelist and --no-ip takes it away; give one of them")
+    body: dict[str, Any] = {}
+    if label is not None:
+        body["label"] = label
+    if permission:
+        body["permissions"] = list(permission)
+    if ip or no_ip:
+        body["ips"] = list(ip)
+    if not body:
+        raise Refused("request-invalid", "nothing to change; give --label, --permission, --ip or --no-ip")
+    _show(Server(data).patch(f"/keys/{_quoted(api_key)}", body), as_json, _fields)
+
+
+@keys.command("rotate")
+@click.argument("api_key", metavar="APIKEY")
+@click.option(
+    "--overlap", required=True, metavar="DURATION", help="How long the old key lives on: 24h, 7d; 0s ends it."
+)
+@for_a_public_key
+@for_server
+def keys_rotate(
+    api_key: str, overlap: str, public_key: Path | None, nonce: str, signature: str, data: Path, as_json: bool
+) -> None:
+    """Replace a key by a new one and print that; an HMAC key's secret is shown this once."""
+    body = {"overlap": overlap} | _public_key_fields(public_key, nonce, signature)
+    _show(Server(data).post(f"/keys/{_quoted(api_key)}/rotate", body), as_json, _fields)
+
+
+@keys.command("challenge")
+@click.option("--account", required=True, metavar="EMAIL")
+@click.option("--public-key", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@for_server
+def keys_challenge(account: str, public_key: Path, data: Path, as_json: bool) -> None:
+    """Print a text to sign, which proves possession of a public key's private half; its nonce stands in it."""
+    body = {"publicKey": public_key.read_bytes().decode("utf-8", "replace")}
+    document = Server(data).post(f"/accounts/{_quoted(account)}/challenges", body)
+    # The text alone, to the byte, so that it can be led into the program that signs it.
+    click.echo(json.dumps(document) if as_json else document["text"], nl=as_json)
+
+
+@keys.command("disable")
+@click.argument("api_key", metavar="APIKEY")
+@for_server
+def keys_disable(api_key: str, data: Path, as_json: bool) -> None:
+    """Stop a key until it is enabled again."""
+    _show(Server(data).post(f"/keys/{_quoted(api_key)}/disable", {}), as_json, _fields)
+
+
+@keys.command("enable")
+@click.argument("api_key", metavar="APIKEY")
+@for_server
+def keys_enable(api_key: str, data: Path, as_json: bool) -> None:
+    """Let a disabled key call again."""
+    _show(Server(data).post(f"/keys/{_quoted(api_key)}/enable", {}), as_json, _fields)
+
+
+@keys.command("panic")
+@click.argument("email")
+@click.option("--reason", help="Why; it is journaled.")
+@for_server
+def keys_panic(email: str, reason: str | None, data: Path, as_json: bool) -> None:
+    """Disable every key of an account at once."""
+    document = Server(data).post(f"/accounts/{_quoted(email)}/panic", {"reason": reason})
+    _show(document, as_json, lambda row: [f"disabled {api_key}" for api_key in row["disabled"]] or ["no active keys"])
+
+
+@keys.command("usage")
+@click.argument("api_key", metavar="APIKEY")
+@for_server
+def keys_usage(api_key: str, data: Path, as_json: bool) -> None:
+    """Show who calls a key, by address: after a rotation, who has not changed over yet."""
+    _show(Server(data).get(f"/keys/{_quoted(api_key)}/usage"), as_json, _usage_lines)
 
 
 @keys.command("delete")
@@ -381,12 +578,23 @@ def _key_line(row: Mapping[str, Any]) -> str:
     return f"{row['apiKey']}  {row['type']:<7}  {row['status']:<8}  {row['label']}  [{permissions}]  {ips}"
 
 
+def _usage_lines(usage: Mapping[str, Any]) -> list[str]:
+    lines = _fields({name: value for name, value in usage.items() if name != "callers"})
+    for caller in usage["callers"]:
+        last = _iso(caller["lastHourMs"])
+        lines.append(
+            f"{caller['ip']:<15}  {caller['calls']} calls, {caller['refused']} refused, last in the hour of {last}"
+        )
+    return lines if usage["callers"] else [*lines, "nobody has called it"]
+
+
 def _call_line(row: Mapping[str, Any]) -> str:
     when = time.strftime("%H:%M:%S", time.gmtime(row["timeMs"] / 1000))
-    key = row["apiKey"][:8] + "…" if row["apiKey"] else "-"
+    # The first characters are the same for every key.
+    key = "…" + row["apiKey"][-6:] if row["apiKey"] else "-"
     verdict = f"{row['code']} {row['reason']}" if row["code"] else "ok"
     return (
-        f"{when}  {row['ip']:<15}  {key:<9}  {row['method']:<6} {row['path']:<36}  "
+        f"{when}  {row['ip']:<15}  {key:<8}  {row['method']:<6} {row['path']:<36}  "
         f"{row['http']}  w{row['weight']:<3} {row['latencyUs']:>7} us  {verdict}"
     )
 

@@ -48,11 +48,18 @@ ANYTHING = st.recursive(
     max_leaves=5,
 )
 ROUTES = {
-    "/accounts": ("email", "kyc", "totp", "fund"),
-    "/accounts/{email}/fund": ("fund",),
-    "/accounts/{email}/keys": ("label", "type", "publicKey", "permissions", "ips"),
-    "/clock/advance": ("duration",),
-    "/clock/skew": ("duration",),
+    "POST /accounts": ("email", "kyc", "totp", "fund"),
+    "POST /accounts/{email}/fund": ("fund",),
+    "PUT /accounts/{email}/kyc": ("kyc",),
+    "POST /accounts/{email}/suspend": ("reason",),
+    "POST /accounts/{email}/restore": ("reason",),
+    "PUT /accounts/{email}/broker": ("broker",),
+    "POST /accounts/{email}/challenges": ("publicKey",),
+    "POST /accounts/{email}/keys": ("label", "type", "publicKey", "permissions", "ips", "proof"),
+    "PATCH /keys/{key}": ("label", "permissions", "ips"),
+    "POST /keys/{key}/rotate": ("overlap", "publicKey", "proof"),
+    "POST /clock/advance": ("duration",),
+    "POST /clock/skew": ("duration",),
 }
 
 
@@ -62,6 +69,7 @@ class Operator:
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self.email = venue.account()
+        self.key = venue.key(email=self.email)
 
     def send(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
         address = urllib.parse.urlsplit(self.venue.url)
@@ -72,7 +80,7 @@ class Operator:
             "Content-Type": "application/json",
         }
         try:
-            path = path.replace("{email}", urllib.parse.quote(self.email))
+            path = path.replace("{email}", urllib.parse.quote(self.email)).replace("{key}", self.key.api_key)
             connection.request(method, f"/sparekey/v1{path}", body, headers)
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read())
@@ -96,15 +104,15 @@ def check(status: int, document: Any) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_odd_values_in_known_fields_get_a_reason(operator: Operator, data: st.DataObject) -> None:
-    path = data.draw(st.sampled_from(sorted(ROUTES)))
-    body = {name: data.draw(ANYTHING) for name in ROUTES[path] if data.draw(st.booleans())}
-    check(*operator.send("POST", path, json.dumps(body).encode()))
+    route = data.draw(st.sampled_from(sorted(ROUTES)))
+    body = {name: data.draw(ANYTHING) for name in ROUTES[route] if data.draw(st.booleans())}
+    check(*operator.send(*route.split(), json.dumps(body).encode()))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(ROUTES)), st.binary(max_size=60))
-def test_bytes_that_are_no_document_get_a_reason(operator: Operator, path: str, body: bytes) -> None:
-    status, document = operator.send("POST", path, body)
+def test_bytes_that_are_no_document_get_a_reason(operator: Operator, route: str, body: bytes) -> None:
+    status, document = operator.send(*route.split(), body)
     assert status in (400, 422), document
     check(status, document)
 
@@ -118,6 +126,12 @@ def test_odd_values_in_paths_get_a_reason(operator: Operator, text: str) -> None
         ("GET", f"/accounts/{quoted}/keys"),
         ("GET", f"/keys/{quoted}"),
         ("DELETE", f"/keys/{quoted}"),
+        ("DELETE", f"/accounts/{quoted}"),
+        ("DELETE", f"/accounts/{quoted}/totp"),
+        ("POST", f"/accounts/{quoted}/totp"),
+        ("POST", f"/keys/{quoted}/disable"),
+        ("POST", f"/keys/{quoted}/enable"),
+        ("GET", f"/keys/{quoted}/usage"),
         ("GET", f"/calls?key={quoted}&limit={quoted}"),
     ):
         check(*operator.send(method, path, b""))
@@ -133,6 +147,12 @@ def test_odd_values_in_paths_get_a_reason(operator: Operator, text: str) -> None
         ("/accounts/{email}/fund", '{"fund": {"\\ud800": "1"}}'),
         ("/accounts/{email}/fund", '{"fund": {"USDT": "\\ud800"}}'),
         ("/clock/advance", '{"duration": "\\ud800"}'),
+        ("/accounts/{email}/suspend", '{"reason": "\\ud800"}'),
+        ("/accounts/{email}/challenges", '{"publicKey": "\\ud800"}'),
+        ("/accounts/{email}/keys", '{"label": "x", "proof": {"nonce": "\\ud800", "signature": "\\ud800"}}'),
+        ("/keys/{key}/rotate", '{"overlap": "\\ud800"}'),
+        ("/keys/{key}/rotate", '{"overlap": "-1s"}'),
+        ("/keys/{key}/rotate", '{"overlap": "999999999999d"}'),
         ("/accounts", "[" * 100_000),
         ("/accounts", '{"email": "a@example.org", "email": "b@example.org", "kyc": NaN}'),
         ("/accounts/{email}/fund", '{"fund": {"USDT": 1e400}}'),

@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from sparekey.console.bodies import (
+    Broker,
+    Cause,
+    Duration,
+    Funding,
+    KeyEdit,
+    Kyc,
+    NewAccount,
+    NewKey,
+    Panic,
+    PublicKey,
+    Rotation,
+    proof_in,
+)
 from sparekey.console.front_page import SECURITY_HEADERS, front_page
 from sparekey.console.management import Management, ManagementRefused
-
-_Text = Annotated[str, Field(max_length=20_000)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewAccount(_Body):
-    email: _Text
-    kyc: Literal["none", "pending", "approved"] = "none"
-    totp: bool = False
-    fund: dict[str, str] = Field(default_factory=dict, max_length=100)
-
-
-class Funding(_Body):
-    fund: dict[str, str] = Field(min_length=1, max_length=100)
-
-
-class NewKey(_Body):
-    label: _Text
-    type: Literal["hmac", "rsa", "ed25519"] = "hmac"
-    publicKey: _Text | None = None  # noqa: N815 -- the wire's spelling
-    permissions: list[str] = Field(default_factory=list, max_length=20)
-    ips: list[str] = Field(default_factory=list, max_length=1000)
-
-
-class Duration(_Body):
-    duration: Annotated[str, Field(max_length=40)]
 
 
 def make_console(management: Management, operator_token: str, facts: Mapping[str, str] | None = None) -> FastAPI:
@@ -81,6 +65,42 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
     async def fund(email: str, body: Funding) -> dict[str, Any]:
         return await management.fund(email, body.fund)
 
+    @router.put("/accounts/{email}/kyc")
+    async def set_kyc(email: str, body: Kyc) -> dict[str, Any]:
+        return await management.set_kyc(email, body.kyc)
+
+    @router.post("/accounts/{email}/totp")
+    async def add_totp(email: str) -> JSONResponse:
+        return _secret(await management.add_totp(email))
+
+    @router.delete("/accounts/{email}/totp")
+    async def remove_totp(email: str) -> dict[str, Any]:
+        return await management.remove_totp(email)
+
+    @router.post("/accounts/{email}/suspend")
+    async def suspend(email: str, body: Cause) -> dict[str, Any]:
+        return await management.suspend(email, body.reason)
+
+    @router.post("/accounts/{email}/restore")
+    async def restore(email: str, body: Cause) -> dict[str, Any]:
+        return await management.restore(email, body.reason)
+
+    @router.post("/accounts/{email}/panic")
+    async def panic(email: str, body: Panic) -> dict[str, Any]:
+        return await (management.panic(email) if body.reason is None else management.panic(email, body.reason))
+
+    @router.put("/accounts/{email}/broker")
+    async def set_broker(email: str, body: Broker) -> dict[str, Any]:
+        return await management.set_broker(email, body.broker)
+
+    @router.delete("/accounts/{email}")
+    async def erase(email: str) -> dict[str, Any]:
+        return await management.erase(email)
+
+    @router.post("/accounts/{email}/challenges")
+    async def open_challenge(email: str, body: PublicKey) -> JSONResponse:
+        return _secret(management.open_challenge(email, body.publicKey))
+
     @router.post("/accounts/{email}/keys")
     async def create_key(email: str, body: NewKey) -> JSONResponse:
         document = await management.create_key(
@@ -90,9 +110,9 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
             public_key=body.publicKey or "",
             permissions=body.permissions,
             ips=body.ips,
+            proof=proof_in(body),
         )
-        # A secret must not stay in any cache on the way.
-        return JSONResponse(document, headers={"Cache-Control": "no-store"})
+        return _secret(document)
 
     @router.get("/accounts/{email}/keys")
     async def list_keys(email: str) -> list[dict[str, Any]]:
@@ -101,6 +121,32 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
     @router.get("/keys/{api_key}")
     async def show_key(api_key: str) -> dict[str, Any]:
         return management.show_key(api_key)
+
+    @router.patch("/keys/{api_key}")
+    async def edit_key(api_key: str, body: KeyEdit) -> dict[str, Any]:
+        return await management.edit_key(api_key, label=body.label, permissions=body.permissions, ips=body.ips)
+
+    @router.post("/keys/{api_key}/rotate")
+    async def rotate_key(api_key: str, body: Rotation) -> JSONResponse:
+        document = await management.rotate_key(
+            api_key,
+            overlap=body.overlap,
+            public_key=body.publicKey or "",
+            proof=proof_in(body),
+        )
+        return _secret(document)
+
+    @router.post("/keys/{api_key}/disable")
+    async def disable_key(api_key: str) -> dict[str, Any]:
+        return await management.disable_key(api_key)
+
+    @router.post("/keys/{api_key}/enable")
+    async def enable_key(api_key: str) -> dict[str, Any]:
+        return await management.enable_key(api_key)
+
+    @router.get("/keys/{api_key}/usage")
+    async def key_usage(api_key: str) -> dict[str, Any]:
+        return await management.key_usage(api_key)
 
     @router.delete("/keys/{api_key}")
     async def delete_key(api_key: str) -> dict[str, Any]:
@@ -128,7 +174,7 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
 
     @application.exception_handler(ManagementRefused)
     async def refuse(request: Request, error: ManagementRefused) -> JSONResponse:
-        return _error(error.status, error.refusal.reason.slug, error.refusal.explanation)
+        return _error(error.status, error.refusal.reason.slug, str(error))
 
     @application.exception_handler(RequestValidationError)
     async def refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -149,6 +195,11 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
         return _error(500, "internal-error", "the request failed inside; the server's own messages say why")
 
     return application
+
+
+def _secret(document: dict[str, Any]) -> JSONResponse:
+    """What is shown once must not stay in any cache on the way."""
+    return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
 
 def _error(status: int, reason: str, message: str) -> JSONResponse:

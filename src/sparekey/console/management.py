@@ -9,14 +9,33 @@ import asyncio
 import secrets
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from argon2 import PasswordHasher
 
-from sparekey.access.commands import AdvanceClock, CreateAccount, CreateKey, DeleteKey, EnrolTotp, SetSkew
+from sparekey.access.commands import (
+    AdvanceClock,
+    CreateAccount,
+    CreateKey,
+    DeleteKey,
+    DisableKey,
+    EditKey,
+    EnableKey,
+    EnrolTotp,
+    EraseAccount,
+    PanicKeys,
+    RemoveTotp,
+    RestoreAccess,
+    RotateKey,
+    SetBroker,
+    SetKyc,
+    SetSkew,
+    SuspendAccess,
+)
 from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, secret_from
-from sparekey.access.events import KeyCreated
-from sparekey.access.state import KEY_TYPES, AccessState, Account, Key
+from sparekey.access.events import KeyCreated, KeyDeleted, KeyDisabled
+from sparekey.access.possession import NONCE_BYTES, Challenges
+from sparekey.access.state import KEY_TYPES, NEVER_US, AccessState, Account, Key
 from sparekey.sequencer.clocks import Clocks
 from sparekey.sequencer.sequencer import Sequencer
 from sparekey.storage.calls import CallLog
@@ -38,11 +57,16 @@ KEY_LIMIT = 30
 #: RFC 4226 recommends 160 bits.
 _TOTP_SEED_BYTES = 20
 _LONGEST_EMAIL = 254
+#: Of the sentence with which an operator suspends, restores or stops an account.
+_LONGEST_CAUSE = 200
 _HTTP_OF_REASON = {
     Reason.ACCOUNT_UNKNOWN: 404,
     Reason.KEY_UNKNOWN: 404,
     Reason.ACCOUNT_EXISTS: 409,
+    Reason.ACCOUNT_IN_USE: 409,
+    Reason.FACTOR_EXISTS: 409,
     Reason.KEY_LIMIT: 409,
+    Reason.KEY_IN_ROTATION: 409,
     Reason.MODE_GUARDED: 403,
 }
 
@@ -51,13 +75,24 @@ class ManagementRefused(Exception):
     """A refusal on its way to the caller, with the HTTP status that fits it."""
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.explanation)
+        super().__init__(f"{refusal.explanation} {refusal.reason.fix}")
         self.refusal = refusal
         self.status = _HTTP_OF_REASON.get(refusal.reason, 400)
 
 
+class Proof(NamedTuple):
+    """A challenge's nonce, and the base64 signature of its text."""
+
+    nonce: str
+    signature: str
+
+
 class Management:
-    """`sandbox`: the operator may act for accounts, fund them and move clocks; else those are refused."""
+    """`sandbox`: the operator may act for accounts, fund and verify them, and move clocks; else those are refused.
+
+    What keeps the platform safe is the operator's in either mode: suspending and restoring API access, and stopping
+    all keys of an account.
+    """
 
     def __init__(
         self,
@@ -77,6 +112,7 @@ class Management:
         self._clocks = clocks
         self._calls = calls
         self._sandbox = sandbox
+        self._challenges = Challenges()
         self._hasher = PasswordHasher()  # argon2id with the library's current recommendation
 
     # --- accounts ----------------------------------------------------------------------------------------------------
@@ -163,6 +199,85 @@ class Management:
             "free": {asset: format_money(free[asset]) for asset in amounts},
         }
 
+    async def set_kyc(self, email: str, kyc: str) -> dict[str, Any]:
+        """Whatever the state was before. Anything but approved stops the account's trading and withdrawing keys."""
+        self._need_sandbox()
+        account = self._account(email)
+        self._submit(ACCESS, SetKyc(account.account_id, kyc))
+        await self._durable()
+        return self.show_account(email)
+
+    async def add_totp(self, email: str) -> dict[str, Any]:
+        """Turn on an authenticator; its secret is in this answer and never in another."""
+        self._need_sandbox()
+        account = self._account(email)
+        if account.totp_vault_id:
+            raise ManagementRefused(Refusal(Reason.FACTOR_EXISTS))
+        totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
+        vault_id = self._vault.seal(_subject(account.account_id), "totp", "seed", totp_secret.encode())
+        self._submit(ACCESS, EnrolTotp(account.account_id, vault_id))
+        await self._durable()
+        return {"accountId": account.account_id, "email": _normalised(email), "totpSecret": totp_secret}
+
+    async def remove_totp(self, email: str) -> dict[str, Any]:
+        """Turn the authenticator off, which stops the account's trading and withdrawing keys."""
+        self._need_sandbox()
+        account = self._account(email)
+        vault_id = account.totp_vault_id
+        self._submit(ACCESS, RemoveTotp(account.account_id))
+        await self._durable()
+        if not account.totp_vault_id:  # nobody turned another one on meanwhile
+            self._vault.forget(vault_id)
+        return self.show_account(email)
+
+    async def suspend(self, email: str, cause: str) -> dict[str, Any]:
+        """Stop all keys of the account until `restore`. The cause is journaled."""
+        account = self._account(email)
+        self._submit(ACCESS, SuspendAccess(account.account_id, _cause(cause)))
+        await self._durable()
+        return self.show_account(email)
+
+    async def restore(self, email: str, cause: str) -> dict[str, Any]:
+        account = self._account(email)
+        self._submit(ACCESS, RestoreAccess(account.account_id, _cause(cause)))
+        await self._durable()
+        return self.show_account(email)
+
+    async def panic(self, email: str, cause: str = "the operator's panic command") -> dict[str, Any]:
+        """Disable every active key of the account; answers which. Each is enabled by itself."""
+        account = self._account(email)
+        events = self._submit(ACCESS, PanicKeys(account.account_id, _cause(cause)))
+        await self._durable()
+        disabled = [event.key_id for event in events if isinstance(event, KeyDisabled)]
+        return {
+            "accountId": account.account_id,
+            "disabled": [self._access.keys[key_id].api_key for key_id in disabled],
+        }
+
+    async def set_broker(self, email: str, broker: bool) -> dict[str, Any]:
+        """Whether the account may have sub-accounts of its customers."""
+        self._need_sandbox()
+        account = self._account(email)
+        self._submit(ACCESS, SetBroker(account.account_id, broker))
+        await self._durable()
+        return {"accountId": account.account_id, "email": _normalised(email), "broker": account.is_broker}
+
+    async def erase(self, email: str) -> dict[str, Any]:
+        """Delete the account's keys, and destroy what the vault holds of the account and its sub-accounts."""
+        self._need_sandbox()
+        account = self._account(email)
+        account_ids = [account.account_id]
+        account_ids += [sub.account_id for sub in self._access.sub_accounts_of(account.account_id)]
+        orders = sum(len(self._spot.open_orders(account_id)) for account_id in account_ids)
+        if orders:
+            raise ManagementRefused(Refusal(Reason.ACCOUNT_IN_USE, (orders,)))
+        # No await from the look at the orders to the submit: none is placed between.
+        self._submit(ACCESS, EraseAccount(account.account_id))
+        await self._durable()
+        for account_id in account_ids:
+            self._vault.erase(_subject(account_id))
+        return {"accountId": account.account_id, "erased": True}
+
     # --- keys --------------------------------------------------------------------------------------------------------
 
     async def create_key(
@@ -174,45 +289,104 @@ class Management:
         public_key: str = "",
         permissions: Sequence[str] = (),
         ips: Sequence[str] = (),
+        proof: Proof | None = None,
     ) -> dict[str, Any]:
         """Create a key; `secretKey` is in this answer and never in another."""
         self._need_sandbox()
         account = self._account(email)
-        mask = Permission.NONE
-        for name in permissions:
-            if name not in PERMISSION_NAMES:
-                raise ManagementRefused(Refusal(Reason.PERMISSION_UNKNOWN, (name,)))
-            mask |= PERMISSION_NAMES[name]
+        mask = _mask(permissions)
         if key_type not in KEY_TYPES:
             raise ManagementRefused(Refusal(Reason.KEY_TYPE_INVALID))
-        api_key = api_key_from(secrets.token_bytes(ENTROPY_BYTES))
-        secret = secret_from(secrets.token_bytes(ENTROPY_BYTES)) if key_type == "hmac" else None
-        vault_id = ""
-        if secret is not None:
-            vault_id = self._vault.seal(_subject(account.account_id), "hmac-secret", api_key, secret.encode())
-        try:
-            events = self._submit(
-                ACCESS,
-                CreateKey(
-                    account_id=account.account_id,
-                    api_key=api_key,
-                    key_type=key_type,
-                    label=label,
-                    permissions=int(mask),
-                    whitelist=tuple(ips),
-                    vault_id=vault_id,
-                    public_key=public_key,
-                    loopback_allowed=self._sandbox,
-                    key_limit=KEY_LIMIT,
-                ),
-            )
-        except ManagementRefused:
-            if vault_id:
-                self._vault.forget(vault_id)
-            raise
+        self._check_proof(account.account_id, public_key, proof)
+        api_key, secret, vault_id = self._make_pair(account.account_id, key_type)
+        events = self._submit_pair(
+            CreateKey(
+                account_id=account.account_id,
+                api_key=api_key,
+                key_type=key_type,
+                label=label,
+                permissions=int(mask),
+                whitelist=tuple(ips),
+                vault_id=vault_id,
+                public_key=public_key,
+                loopback_allowed=self._sandbox,
+                key_limit=KEY_LIMIT,
+            ),
+            vault_id,
+        )
         await self._durable()
         created = next(event for event in events if isinstance(event, KeyCreated))
         return self._document(self._access.keys[created.key_id]) | {"secretKey": secret}
+
+    async def rotate_key(
+        self, api_key: str, *, overlap: str, public_key: str = "", proof: Proof | None = None
+    ) -> dict[str, Any]:
+        """Replace a key; the answer is the new key's, with its secret. The old one lives on for the overlap."""
+        self._need_sandbox()
+        key = self._key(api_key)
+        overlap_us = _duration_us(overlap)
+        self._check_proof(key.account_id, public_key, proof)
+        held = self._access.keys.get(key.replaces)
+        forgotten = "" if held is None else held.vault_id
+        new_api_key, secret, vault_id = self._make_pair(key.account_id, key.key_type)
+        command = RotateKey(
+            key.key_id, api_key=new_api_key, vault_id=vault_id, public_key=public_key, overlap_us=overlap_us
+        )
+        events = self._submit_pair(command, vault_id)
+        await self._durable()
+        if forgotten and any(isinstance(event, KeyDeleted) for event in events):
+            self._vault.forget(forgotten)
+        created = next(event for event in events if isinstance(event, KeyCreated))
+        return self._document(self._access.keys[created.key_id]) | {"secretKey": secret}
+
+    def open_challenge(self, email: str, public_key: str) -> dict[str, Any]:
+        """A text that whoever has the private half of this public key can sign, and nobody else."""
+        account = self._account(email)
+        now_us = self._clocks.policy_us()
+        challenge = self._challenges.open(account.account_id, public_key, secrets.token_bytes(NONCE_BYTES), now_us)
+        if isinstance(challenge, Refusal):
+            raise ManagementRefused(challenge)
+        return {
+            "nonce": challenge.nonce,
+            "text": challenge.text,
+            "expiresMs": challenge.expires_us // MILLISECOND_US,
+        }
+
+    async def edit_key(
+        self,
+        api_key: str,
+        *,
+        label: str | None = None,
+        permissions: Sequence[str] | None = None,
+        ips: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """What is given replaces the whole of it."""
+        self._need_sandbox()
+        key = self._key(api_key)
+        command = EditKey(
+            key.key_id,
+            label=label,
+            permissions=None if permissions is None else int(_mask(permissions)),
+            whitelist=None if ips is None else tuple(ips),
+            loopback_allowed=self._sandbox,
+        )
+        return await self._change(key, command)
+
+    async def disable_key(self, api_key: str) -> dict[str, Any]:
+        self._need_sandbox()
+        key = self._key(api_key)
+        return await self._change(key, DisableKey(key.key_id))
+
+    async def enable_key(self, api_key: str) -> dict[str, Any]:
+        self._need_sandbox()
+        key = self._key(api_key)
+        return await self._change(key, EnableKey(key.key_id))
+
+    async def _change(self, key: Key, command: Any) -> dict[str, Any]:
+        self._submit(ACCESS, command)
+        document = self._document(key)  # as this change left it, whatever comes while it becomes durable
+        await self._durable()
+        return document
 
     def list_keys(self, email: str) -> list[dict[str, Any]]:
         account = self._account(email)
@@ -231,6 +405,31 @@ class Management:
         if vault_id:
             self._vault.forget(vault_id)
         return document | {"status": "deleted"}
+
+    async def key_usage(self, api_key: str) -> dict[str, Any]:
+        """Who calls this key, and what a rotation has set. Reads files, so it runs on a thread."""
+        key = self._key(api_key)
+        callers = await asyncio.to_thread(self._calls.callers, api_key)
+        return {
+            "apiKey": key.api_key,
+            "status": key.status,
+            "replaces": self._api_key_of(key.replaces),
+            "replacedBy": self._api_key_of(key.replaced_by),
+            "endsMs": None if key.dies_us == NEVER_US else key.dies_us // MILLISECOND_US,
+            "callers": [
+                {
+                    "ip": caller.ip,
+                    "calls": caller.calls,
+                    "refused": caller.refused,
+                    "lastHourMs": caller.last_hour_us // MILLISECOND_US,
+                }
+                for caller in callers
+            ],
+        }
+
+    def _api_key_of(self, key_id: int) -> str | None:
+        key = self._access.keys.get(key_id)
+        return None if key is None else key.api_key
 
     # --- clocks and the log ------------------------------------------------------------------------------------------
 
@@ -280,6 +479,32 @@ class Management:
         if isinstance(outcome, Refusal):
             raise ManagementRefused(outcome)
         return outcome
+
+    def _make_pair(self, account_id: int, key_type: str) -> tuple[str, str | None, str]:
+        """API key, secret and vault id of a new key; a key that is not hmac has neither of the last two."""
+        api_key = api_key_from(secrets.token_bytes(ENTROPY_BYTES))
+        if key_type != "hmac":
+            return api_key, None, ""
+        secret = secret_from(secrets.token_bytes(ENTROPY_BYTES))
+        return api_key, secret, self._vault.seal(_subject(account_id), "hmac-secret", api_key, secret.encode())
+
+    def _submit_pair(self, command: Any, vault_id: str) -> Sequence[Any]:
+        """A secret that was sealed for nothing is forgotten again."""
+        try:
+            return self._submit(ACCESS, command)
+        except ManagementRefused:
+            if vault_id:
+                self._vault.forget(vault_id)
+            raise
+
+    def _check_proof(self, account_id: int, public_key: str, proof: Proof | None) -> None:
+        """The operator of a sandbox may register a public key without one; a wrong one is refused there, too."""
+        if proof is not None:
+            refusal = self._challenges.redeem(
+                account_id, proof.nonce, public_key, proof.signature, self._clocks.policy_us()
+            )
+            if refusal is not None:
+                raise ManagementRefused(refusal)
 
     async def _durable(self) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -333,7 +558,8 @@ class Management:
             "permissions": names_of(Permission(key.permissions)),
             "ips": list(key.whitelist),
             "createTime": key.created_us // MILLISECOND_US,
-            "expiryTime": None if key.expires_us is None else key.expires_us // MILLISECOND_US,
+            # the end of a rotation's overlap, where that is earlier
+            "expiryTime": None if key.dies_us == NEVER_US else key.dies_us // MILLISECOND_US,
             "status": key.status,
         }
 
@@ -358,8 +584,25 @@ def _normalised(email: str) -> str:
     return address
 
 
+def _mask(names: Sequence[str]) -> Permission:
+    mask = Permission.NONE
+    for name in names:
+        if name not in PERMISSION_NAMES:
+            raise ManagementRefused(Refusal(Reason.PERMISSION_UNKNOWN, (name[:64],)))
+        mask |= PERMISSION_NAMES[name]
+    return mask
+
+
+def _cause(text: str) -> str:
+    """What an operator gives as the reason of an act, for the audit trail."""
+    cause = text.strip()
+    if not cause or len(cause) > _LONGEST_CAUSE or not cause.isprintable():
+        raise ManagementRefused(Refusal(Reason.CAUSE_INVALID, (_LONGEST_CAUSE,)))
+    return cause
+
+
 def _duration_us(text: str) -> int:
     try:
         return parse_duration_us(text)
     except ValueError as error:
-        raise ManagementRefused(Refusal(Reason.REQUEST_INVALID, (str(error),))) from None
+        raise ManagementRefused(Refusal(Reason.REQUEST_INVALID, (f"{error}.",))) from None

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -58,6 +58,16 @@ _decode = msgspec.msgpack.Decoder(tuple[list[str], list[list[int]]]).decode
 _alike = attrgetter("api_key", "ip", "method", "path", "weight", "reason")
 _key_of = attrgetter("api_key")
 _time_of = attrgetter("time_us")
+
+
+class Caller(NamedTuple):
+    """One address's calls with a key, refused ones included, over the days that are kept."""
+
+    ip: str
+    calls: int
+    refused: int
+    #: start of the hour of the last call
+    last_hour_us: int
 
 
 class CallLog:
@@ -128,6 +138,19 @@ class CallLog:
                 chosen.extend(_read_newest(path, limit - len(chosen), api_key, until_us))
         chosen.reverse()
         return chosen
+
+    def callers(self, api_key: str) -> list[Caller]:
+        """Who called with the key, the latest first. Reads every day's rollup, so it is for a thread."""
+        with self._lock:
+            waiting = [entry for entry in self._writing + list(self._waiting) if entry.api_key == api_key]
+            rows = [(row[2], *row[5:7], row[0]) for row in _rolled_up(waiting)] if waiting else []
+            for path in self._folder.glob("*.db"):
+                rows += _read_callers(path, api_key)
+        found: dict[str, Caller] = {}
+        for ip, calls, refused, hour_us in rows:
+            held = found.get(ip, Caller(ip, 0, 0, 0))
+            found[ip] = Caller(ip, held.calls + calls, held.refused + refused, max(held.last_hour_us, hour_us))
+        return sorted(found.values(), key=lambda caller: (-caller.last_hour_us, -caller.calls, caller.ip))
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
@@ -232,6 +255,16 @@ def _rolled_up(rows: list[CallEntry]) -> Iterator[tuple[int, str, str, str, str,
     for hour, entries in _runs(rows, HOUR_US):
         for (api_key, ip, method, path, weight, reason), calls in Counter(map(_alike, entries)).items():
             yield hour * HOUR_US, api_key, ip, method, path, calls, calls if reason else 0, weight * calls
+
+
+def _read_callers(path: Path, api_key: str) -> list[tuple[str, int, int, int]]:
+    """(ip, calls, refused, last hour) of a day's file."""
+    query = "SELECT ip, sum(calls), sum(refused), max(hour_us) FROM hours WHERE api_key = ? GROUP BY ip"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return database.execute(query, (api_key,)).fetchall()
+    except sqlite3.DatabaseError:
+        return []  # as for `_read_newest`
 
 
 def _read_newest(path: Path, limit: int, api_key: str, until_us: int) -> list[CallEntry]:

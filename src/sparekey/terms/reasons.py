@@ -67,7 +67,7 @@ class Reason(Enum):
         "The API key is none that was ever issued here: its last six characters do not fit the others.",
         "Copy the key again; a character is wrong.",
     )
-    KEY_DISABLED = ("key-disabled", "The key is disabled.", "Enable it on the API Management page.")
+    KEY_DISABLED = ("key-disabled", "The key is disabled.", "Enable it (sparekey keys enable).")
     KEY_DELETED = ("key-deleted", "The key was deleted.", "Create a new key.")
     KEY_EXPIRED = (
         "key-expired",
@@ -87,7 +87,7 @@ class Reason(Enum):
     ACCOUNT_SUSPENDED = (
         "account-suspended",
         "API access of the account is suspended.",
-        "Ask the operator to restore it.",
+        "Ask the operator to restore it (sparekey accounts restore).",
     )
     ACCOUNT_UNVERIFIED = (
         "account-unverified",
@@ -335,17 +335,27 @@ class Reason(Enum):
     # --- accounts, factors, keys: the management side --------------------------------------------------------------
     ACCOUNT_UNKNOWN = ("account-unknown", "There is no such account.", "Check the e-mail address.")
     ACCOUNT_EXISTS = ("account-exists", "An account with this e-mail address exists.", "Use another address.")
+    ACCOUNT_IN_USE = (
+        "account-in-use",
+        "The account, or one of its sub-accounts, has {0} open orders, which nobody could cancel afterwards.",
+        "Cancel them first (DELETE /api/v3/openOrders).",
+    )
+    CAUSE_INVALID = (
+        "cause-invalid",
+        "The reason is empty, longer than {0} characters or holds control characters.",
+        "Say in one line why, for the audit trail.",
+    )
     EMAIL_INVALID = ("email-invalid", "This is no e-mail address.", "Send one like name@example.com.")
     PASSWORD_WEAK = ("password-weak", "The password is too weak: {0}.", "Choose a longer one.")
     KYC_MISSING = (
         "kyc-missing",
         "The account's identity check is {0}; keys need it approved.",
-        "Complete KYC (in sandbox mode: create the account with --kyc approved).",
+        "Complete KYC (in sandbox mode: sparekey accounts kyc ADDRESS approved).",
     )
     FACTOR_MISSING = (
         "factor-missing",
         "The account has no second factor; keys need one.",
-        "Turn on an authenticator (in sandbox mode: create the account with --totp).",
+        "Turn on an authenticator (in sandbox mode: sparekey accounts 2fa add ADDRESS).",
     )
     MAIN_ACCOUNT_ONLY = (
         "main-account-only",
@@ -380,7 +390,7 @@ class Reason(Enum):
     BROKER_ONLY = (
         "broker-only",
         "The account is no broker.",
-        "Ask the operator to make it one (PUT /sparekey/v1/accounts/ADDRESS/broker).",
+        "Ask the operator to make it one (sparekey accounts broker ADDRESS on).",
     )
     KEY_TOO_SOON = (
         "key-too-soon",
@@ -412,6 +422,11 @@ class Reason(Enum):
         "The transfer leads from an account to itself.",
         "Name two different accounts.",
     )
+    FACTOR_EXISTS = (
+        "factor-exists",
+        "The account has an authenticator already.",
+        "Remove it first (sparekey accounts 2fa remove).",
+    )
     FACTOR_WRONG = ("factor-wrong", "The code is wrong.", "Check the clock of the device and send a fresh code.")
     FACTOR_USED = ("factor-used", "The code was used before.", "Wait for the next code.")
     LABEL_INVALID = (
@@ -435,7 +450,7 @@ class Reason(Enum):
         "Nothing proves that the private key is yours: {0}.",
         "Ask for a new challenge and sign it with the private key that belongs to the public one.",
     )
-    KEY_TYPE_INVALID = ("key-type-invalid", "There is no such key type.", "hmac, rsa or ed25519.")
+    KEY_TYPE_INVALID = ("key-type-invalid", "There is no such key type.", "Choose hmac, rsa or ed25519.")
     PUBLIC_KEY_MISSING = ("public-key-missing", "A self generated key needs a public key.", "Send it as PEM.")
     PUBLIC_KEY_NOT_REQUIRED = (
         "public-key-not-required",
@@ -476,4 +491,4 @@ class Reason(Enum):
     CLOCK_BACKWARDS = ("clock-backwards", "The clock never goes back.", "Send a positive duration.")
     CLOCK_TOO_FAR = ("clock-too-far", "The clock advances at most {0} days at once.", "Send a shorter duration.")
     MODE_GUARDED = ("mode-guarded", "The server runs in guarded mode, which refuses this.", "Use sandbox mode.")
-    REQUEST_INVALID = ("request-invalid", "{0}", "See the reference of the management API.")
+    REQUEST_INVALID = ("request-invalid", "{0}", "See /sparekey/v1/openapi.json, or --help.")

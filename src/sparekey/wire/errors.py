@@ -46,7 +46,10 @@ _BANNED = (
 #: Reasons of the management side, which no call here can meet.
 _MANAGEMENT = (
     Reason.ACCOUNT_UNKNOWN,
+    Reason.ACCOUNT_IN_USE,
+    Reason.CAUSE_INVALID,
     Reason.PASSWORD_WEAK,
+    Reason.FACTOR_EXISTS,
     Reason.FACTOR_WRONG,
     Reason.FACTOR_USED,
     Reason.KEY_IN_ROTATION,

@@ -1,0 +1,88 @@
+"""What the management API takes: a form of each body, checked before anything is asked of anyone.
+
+Field names are the wire's spelling.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sparekey.console.management import Proof
+
+_Text = Annotated[str, Field(max_length=20_000)]
+_Duration = Annotated[str, Field(max_length=40)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewAccount(_Body):
+    email: _Text
+    kyc: Literal["none", "pending", "approved"] = "none"
+    totp: bool = False
+    fund: dict[str, str] = Field(default_factory=dict, max_length=100)
+
+
+class Funding(_Body):
+    fund: dict[str, str] = Field(min_length=1, max_length=100)
+
+
+class Kyc(_Body):
+    kyc: Literal["none", "pending", "approved", "rejected"]
+
+
+class Cause(_Body):
+    reason: _Text
+
+
+class Panic(_Body):
+    reason: _Text | None = None
+
+
+class Broker(_Body):
+    broker: bool
+
+
+class PublicKey(_Body):
+    publicKey: _Text  # noqa: N815
+
+
+class ProofOfPossession(_Body):
+    """The nonce of a challenge for this public key, and the base64 signature of its text."""
+
+    nonce: Annotated[str, Field(max_length=64)]
+    signature: _Text
+
+
+class NewKey(_Body):
+    label: _Text
+    type: Literal["hmac", "rsa", "ed25519"] = "hmac"
+    publicKey: _Text | None = None  # noqa: N815
+    permissions: list[str] = Field(default_factory=list, max_length=20)
+    ips: list[str] = Field(default_factory=list, max_length=1000)
+    proof: ProofOfPossession | None = None
+
+
+class KeyEdit(_Body):
+    """What is given replaces the whole of it."""
+
+    label: _Text | None = None
+    permissions: Annotated[list[str], Field(max_length=20)] | None = None
+    ips: Annotated[list[str], Field(max_length=1000)] | None = None
+
+
+class Rotation(_Body):
+    overlap: _Duration
+    publicKey: _Text | None = None  # noqa: N815
+    proof: ProofOfPossession | None = None
+
+
+class Duration(_Body):
+    duration: _Duration
+
+
+def proof_in(body: NewKey | Rotation) -> Proof | None:
+    return None if body.proof is None else Proof(body.proof.nonce, body.proof.signature)
