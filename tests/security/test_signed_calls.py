@@ -50,6 +50,13 @@ def with_signature(key: Credentials, payload: str) -> str:
     return f"{payload}&signature={sign(key, payload)}"
 
 
+@pytest.fixture(scope="module")
+def keys(lenient_venue: Venue) -> dict[str, Credentials]:
+    """One of each type, of one account."""
+    email = lenient_venue.account(fund={"USDT": "1000000"})
+    return {key_type: lenient_venue.key(key_type, email=email) for key_type in KEY_TYPES}
+
+
 # --- what is signed --------------------------------------------------------------------------------------------------
 
 
@@ -75,12 +82,14 @@ def test_a_call_with_any_one_byte_changed_is_refused(lenient_venue: Venue, key_t
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_what_one_key_signed_no_other_key_sends(lenient_venue: Venue, key_type: str) -> None:
-    key = lenient_venue.key(key_type)
+def test_what_one_key_signed_no_other_key_sends(
+    lenient_venue: Venue, keys: dict[str, Credentials], key_type: str
+) -> None:
+    key = keys[key_type]
     wire = Wire(lenient_venue, key)
     text = with_signature(key, stamped("omitZeroBalances=true"))
     for other_type in KEY_TYPES:
-        other = lenient_venue.key(other_type)
+        other = lenient_venue.key(other_type, email=key.email)
         assert wire("GET", "/api/v3/account", query=text, key=other.api_key) == (400, -1022)
     assert wire("GET", "/api/v3/account", query=text) == (200, 0)
 
@@ -98,9 +107,11 @@ def test_method_host_and_path_are_not_part_of_what_is_signed(lenient_venue: Venu
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_signer_and_verifier_mean_the_bytes_as_sent(lenient_venue: Venue, key_type: str) -> None:
+def test_signer_and_verifier_mean_the_bytes_as_sent(
+    lenient_venue: Venue, keys: dict[str, Credentials], key_type: str
+) -> None:
     """`+` and `%20`, escapes in either case, what needs no escape escaped: each is good as signed, and only so."""
-    key = lenient_venue.key(key_type, fund={"USDT": "1000000"})
+    key = keys[key_type]
     wire = Wire(lenient_venue, key)
     spellings = ["symbol=BTCUSDT", "symbol=%42TCUSDT", "symbol=BTC%55SDT"]
     for signed in spellings:
@@ -115,8 +126,10 @@ def test_signer_and_verifier_mean_the_bytes_as_sent(lenient_venue: Venue, key_ty
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
 @pytest.mark.parametrize("other_type", KEY_TYPES)
-def test_a_key_takes_signatures_of_its_own_type_only(lenient_venue: Venue, key_type: str, other_type: str) -> None:
-    key = lenient_venue.key(key_type)
+def test_a_key_takes_signatures_of_its_own_only(
+    lenient_venue: Venue, keys: dict[str, Credentials], key_type: str, other_type: str
+) -> None:
+    key = keys[key_type]
     other = lenient_venue.key(other_type, email=key.email)
     payload = stamped("omitZeroBalances=true")
     text = f"{payload}&signature={sign(other, payload)}"
@@ -165,10 +178,10 @@ def test_a_key_takes_signatures_of_its_own_type_only(lenient_venue: Venue, key_t
     ],
 )
 def test_a_time_that_is_none_or_another_is_told_apart(
-    lenient_venue: Venue, timestamp: str | None, window: str, code: int
+    lenient_venue: Venue, keys: dict[str, Credentials], timestamp: str | None, window: str, code: int
 ) -> None:
     """Signed in order, so that it is the time alone that is refused."""
-    key = lenient_venue.key()
+    key = keys["hmac"]
     now_ms = int(time.time() * 1000)
     values = {
         "now": now_ms,
