@@ -41,6 +41,16 @@ def _trade(**parameters: str) -> Documented:
     return Documented("TRADE", TRADING, parameters)
 
 
+def _managed(**parameters: str) -> Documented:
+    """ "You need to enable Enable Spot & Margin Trading option for the api key which requests this endpoint"."""
+    return Documented("USER_DATA", TRADING, parameters)
+
+
+def _transferred(**parameters: str) -> Documented:
+    """ "You need to enable "internal transfer" option for the api key which requests this endpoint"."""
+    return Documented("USER_DATA", ("internal-transfer",), parameters)
+
+
 _SYMBOL = {"symbol": "BTCUSDT"}
 _CANDLES = _SYMBOL | {"interval": "1m"}
 _AN_ORDER = _SYMBOL | {"orderId": "1"}
@@ -52,6 +62,11 @@ _PLACEMENT = _SYMBOL | {
     "price": "20000",
 }
 _LISTEN_KEY = {"listenKey": "L" * 64}
+_A_SUB_ACCOUNT = {"email": "someone@example.com"}
+_A_KEY = {"subAccountApiKey": "K" * 64}
+_ITS_KEY = _A_SUB_ACCOUNT | _A_KEY
+_NUMBERED_KEY = {"subAccountId": "1", "accountApiKey": "K" * 64}
+_TRUSTED = {"status": "2", "ipAddress": "127.0.0.1"}
 
 MATRIX: dict[tuple[str, str], Documented] = {
     # --- spot
@@ -93,6 +108,29 @@ MATRIX: dict[tuple[str, str], Documented] = {
     ("GET", "/sapi/v1/asset/tradeFee"): _read(),
     ("GET", "/sapi/v1/margin/allPairs"): _key_alone("MARKET_DATA"),
     ("GET", "/sapi/v1/margin/isolated/allPairs"): _key_alone("MARKET_DATA"),
+    # --- sub-accounts
+    ("POST", "/sapi/v1/sub-account/virtualSubAccount"): _managed(subAccountString="desk1"),
+    ("GET", "/sapi/v1/sub-account/list"): _read(),
+    ("GET", "/sapi/v1/sub-account/status"): _read(),
+    ("GET", "/sapi/v3/sub-account/assets"): _read(**_A_SUB_ACCOUNT),
+    ("GET", "/sapi/v4/sub-account/assets"): _read(**_A_SUB_ACCOUNT),
+    ("POST", "/sapi/v1/sub-account/universalTransfer"): _transferred(
+        toEmail="someone@example.com", fromAccountType="SPOT", toAccountType="SPOT", asset="USDT", amount="1"
+    ),
+    ("GET", "/sapi/v1/sub-account/universalTransfer"): _read(),
+    ("POST", "/sapi/v1/sub-account/subAccountApi"): _managed(**_A_SUB_ACCOUNT, apiName="bot", status="1"),
+    ("GET", "/sapi/v1/sub-account/subAccountApi"): _read(**_A_SUB_ACCOUNT),
+    ("DELETE", "/sapi/v1/sub-account/subAccountApi"): _managed(**_ITS_KEY),
+    ("POST", "/sapi/v1/sub-account/subAccountApiPermission"): _managed(**_ITS_KEY, canTrade="true"),
+    ("GET", "/sapi/v1/sub-account/subAccountApi/ipRestriction"): _read(**_ITS_KEY),
+    ("POST", "/sapi/v2/sub-account/subAccountApi/ipRestriction"): _managed(**_ITS_KEY, **_TRUSTED),
+    ("DELETE", "/sapi/v1/sub-account/subAccountApi/ipRestriction/ipList"): _managed(**_ITS_KEY),
+    ("POST", "/sapi/v1/sub-account/subAccountApi/ipRestriction"): _managed(**_ITS_KEY, ipRestrict="true"),
+    ("POST", "/sapi/v1/sub-account/subAccountApi/ipRestriction/ipList"): _managed(**_ITS_KEY, ipAddress="127.0.0.1"),
+    ("GET", "/sapi/v1/account/apiRestrictions/ipRestriction"): _read(**_NUMBERED_KEY),
+    ("POST", "/sapi/v1/account/apiRestrictions/ipRestriction"): _managed(**_NUMBERED_KEY, ipRestrict="true"),
+    ("POST", "/sapi/v1/account/apiRestrictions/ipRestriction/ipList"): _managed(**_NUMBERED_KEY, ipAddress="127.0.0.1"),
+    ("DELETE", "/sapi/v1/account/apiRestrictions/ipRestriction/ipList"): _managed(**_NUMBERED_KEY),
     # --- futures
     ("GET", "/fapi/v1/ping"): _open(),
     ("GET", "/fapi/v1/time"): _open(),

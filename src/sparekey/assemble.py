@@ -77,6 +77,7 @@ from sparekey.storage.checkpoints import CheckpointSigner
 from sparekey.storage.datadir import DataDirectory, DataDirectoryError
 from sparekey.storage.journal import Durability, SqliteJournal
 from sparekey.storage.journal_opening import OpenJournal, open_journal
+from sparekey.storage.key_maker import KeyMaker
 from sparekey.storage.recordings import load as load_recording
 from sparekey.storage.snapshots import SnapshotFolder, SnapshotSchedule, snapshot_process
 from sparekey.storage.vault import SecretUnavailable, Vault, open_vault
@@ -405,6 +406,8 @@ class Running:
             views=self._views,
             clocks=clocks,
             policy=self._policy,
+            key_maker=KeyMaker(self._vault, sequencer.when_durable),
+            loopback_allowed=self.settings.mode == "sandbox",
         )
         self._gate = Gate(self._access, self._ledger, self._open_secret)
         self._application = Application(

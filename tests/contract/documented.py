@@ -29,6 +29,9 @@ _TICKER = (
     " openTime closeTime firstId lastId count"
 )
 
+_SWITCHES = "canTrade canMarginLoanRepay canFuturesTrade canUniversalTransfer canVanillaOptions"
+_RESTRICTION = "ipRestrict ipList updateTime apiKey"
+
 #: Of the reply itself, or of the items where it is an array.
 FIELDS: dict[str, tuple[str, ...]] = {
     "GET /api/v3/time": _names("serverTime"),
@@ -68,8 +71,59 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "GET /sapi/v1/account/status": _names("data"),
     "GET /sapi/v1/account/apiTradingStatus": _names("data"),
     "GET /sapi/v1/asset/tradeFee": _names("symbol makerCommission takerCommission"),
+    "POST /sapi/v1/sub-account/virtualSubAccount": _names("email"),
+    "GET /sapi/v1/sub-account/list": _names("subAccounts"),
+    "GET /sapi/v1/sub-account/status": _names(
+        "email isSubUserEnabled isUserActive insertTime isMarginEnabled isFutureEnabled mobile"
+    ),
+    "GET /sapi/v3/sub-account/assets": _names("balances"),
+    "GET /sapi/v4/sub-account/assets": _names("balances"),
+    "POST /sapi/v1/sub-account/universalTransfer": _names("tranId clientTranId"),
+    "GET /sapi/v1/sub-account/universalTransfer": _names("result totalCount"),
+    "POST /sapi/v1/sub-account/subAccountApi": _names(f"apiName apiKey secretKey {_SWITCHES} status ipList"),
+    "GET /sapi/v1/sub-account/subAccountApi": _names("total rows"),
+    "POST /sapi/v1/sub-account/subAccountApiPermission": _names(f"apiName apikey {_SWITCHES} timestamp"),
+    "DELETE /sapi/v1/sub-account/subAccountApi": (),
+    "GET /sapi/v1/sub-account/subAccountApi/ipRestriction": _names(_RESTRICTION),
+    "POST /sapi/v2/sub-account/subAccountApi/ipRestriction": _names("status ipList updateTime apiKey"),
+    "DELETE /sapi/v1/sub-account/subAccountApi/ipRestriction/ipList": _names(_RESTRICTION),
+    "POST /sapi/v1/sub-account/subAccountApi/ipRestriction": _names(_RESTRICTION),
+    "POST /sapi/v1/sub-account/subAccountApi/ipRestriction/ipList": _names("ip updateTime apiKey"),
+    "GET /sapi/v1/account/apiRestrictions/ipRestriction": _names(_RESTRICTION),
+    "POST /sapi/v1/account/apiRestrictions/ipRestriction": _names(_RESTRICTION),
+    "POST /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _names("ip updateTime apiKey"),
+    "DELETE /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _names(_RESTRICTION),
     "GET /fapi/v1/exchangeInfo": _names("timezone serverTime futuresType rateLimits exchangeFilters assets symbols"),
     "GET /dapi/v1/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols"),
+}
+
+#: Of the items in a reply that wraps them: field → names.
+ITEMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "GET /sapi/v1/sub-account/list": (
+        "subAccounts",
+        _names("subUserId email remark isFreeze createTime isManagedSubAccount isAssetManagementSubAccount"),
+    ),
+    "GET /sapi/v3/sub-account/assets": ("balances", _names("asset free locked freeze withdrawing")),
+    "GET /sapi/v4/sub-account/assets": ("balances", _names("asset free locked freeze withdrawing")),
+    "GET /sapi/v1/sub-account/universalTransfer": (
+        "result",
+        _names(
+            "tranId fromEmail toEmail asset amount createTimeStamp fromAccountType toAccountType status clientTranId"
+        ),
+    ),
+    "GET /sapi/v1/sub-account/subAccountApi": ("rows", _names(f"email apiName apikey {_SWITCHES} timestamp")),
+}
+_RESTRICTION_TYPES = {"ipRestrict": "str", "ipList[]": "str", "updateTime": "int", "apiKey": "str"}
+_ADDED_TYPES = {"ip": "str", "updateTime": "int", "apiKey": "str"}
+#: Types of values in replies that no present SDK declares, from the documentation's samples.
+TYPES: dict[str, dict[str, str]] = {
+    "DELETE /sapi/v1/sub-account/subAccountApi": {},
+    "POST /sapi/v1/sub-account/subAccountApi/ipRestriction": _RESTRICTION_TYPES,
+    "POST /sapi/v1/sub-account/subAccountApi/ipRestriction/ipList": _ADDED_TYPES,
+    "GET /sapi/v1/account/apiRestrictions/ipRestriction": _RESTRICTION_TYPES,
+    "POST /sapi/v1/account/apiRestrictions/ipRestriction": _RESTRICTION_TYPES,
+    "POST /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _ADDED_TYPES,
+    "DELETE /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _RESTRICTION_TYPES,
 }
 
 ACK, RESULT = _names(_ACK), _names(_RESULT)

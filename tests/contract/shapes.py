@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.contract.documented import TYPES
+
 _DATA = Path(__file__).parent.parent / "data" / "contract"
 
 #: Declared types of Binance's official Python SDKs, by route; see `source` in the file.
@@ -33,7 +35,7 @@ def leaves(body: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def differences(route: str, body: Any, undeclared: frozenset[str] = frozenset()) -> list[str]:
     """What of a body the SDK does not declare, or declares with another type. `undeclared`: allowed to be more."""
-    declared = SDK_TYPES[route]
+    declared = SDK_TYPES.get(route) or TYPES[route]
     found = []
     for path, kind in sorted(set(leaves(body))):
         if path in undeclared:

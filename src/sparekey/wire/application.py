@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from sparekey.access.commands import RecordStrike
 from sparekey.access.gate import Gate, late_check
 from sparekey.sequencer.clocks import Clocks
+from sparekey.terms.clocktime import DAY_US, MILLISECOND_US
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.watch.calls import CallEntry
@@ -50,6 +52,11 @@ _UNROUTED_WEIGHT = 1
 _SHOWN_OF_UNKNOWN_KEY = 8
 _LONGEST_USER_AGENT = 200
 
+#: How long before its end a key's replies say so.
+_KEY_EXPIRES_WITHIN_US = 14 * DAY_US
+_NEVER = 1 << 62
+_STRIKE = "a correctly signed call of the account earned its address a ban"
+
 
 class _Texts(dict[bytes, str]):
     """Bytes as text, one text for the same bytes: what the call log keeps of each call is nearly always the same."""
@@ -76,7 +83,7 @@ Page = Callable[[Request], Reply]
 
 class Application:
     """Implements `wire.requests.Application`. `log_call` takes the entry of every call; `pages` serves fixed paths
-    beside the API families (`/healthz`)."""
+    beside the API families (`/healthz`). `strict`: no header that Binance does not send."""
 
     def __init__(
         self,
@@ -88,6 +95,7 @@ class Application:
         when_durable: Callable[[Callable[[], None]], bool],
         log_call: Callable[[CallEntry], object],
         pages: Mapping[bytes, Page] | None = None,
+        strict: bool = False,
     ) -> None:
         self._routes = routes
         self._gate = gate
@@ -96,6 +104,13 @@ class Application:
         self._log_call = log_call
         self._pages = dict(pages or {})
         self.when_durable = when_durable
+        policy = desk.policy
+        #: From this much used weight on, four fifths of the limit, replies tell how far the ban is.
+        self._forecast_from = {
+            name: _NEVER if strict or not policy.enforced else limits.weight.limit * 4 // 5
+            for name, limits in policy.families.items()
+        }
+        self._expiry_told_within_us = 0 if strict else _KEY_EXPIRES_WITHIN_US
 
     def owns(self, path: bytes) -> bool:
         return path.startswith(_OWNED) or path in self._pages
@@ -150,6 +165,8 @@ class Application:
         gate = self._gate
         refusal = gate.enter(request.ip, weight, now_us, route.family, route.endpoint)
         if refusal is not None:
+            if refusal is gate.newest_ban:
+                self._record_strike(request, route, now_us)
             return self._refused(request, route, refusal, weight, now_us)
         microseconds = _TIME_UNITS.get(request.time_unit)
         if microseconds is None:
@@ -214,9 +231,27 @@ class Application:
                 return admission
         call.admission = admission
         call.account_id = admission.account_id
-        if route.limiter is Limiter.ENDPOINT_UID:
+        if admission.not_after_us - policy_us < self._expiry_told_within_us:
+            call.headers = b"X-Sparekey-Key-Expires: %d\r\n" % (admission.not_after_us // MILLISECOND_US)
+        if route.account_weight:
             return self._gate.charge_account(call.account_id, route.account_weight, call.now_us, route.endpoint)
         return None
+
+    def _record_strike(self, request: Request, route: Route, now_us: int) -> None:
+        """The call earned its address a ban. If the gate would have admitted it, it counts against the account.
+
+        Only then: an API key is no secret, and nobody shall get a stranger suspended by sending it.
+        """
+        if not route.signed or (request.body and not _is_form(request)):
+            return
+        pairs = merge_pairs(request.query, request.body)
+        values = pairs if isinstance(pairs, Refusal) else route.reader.read(pairs)
+        if isinstance(values, Refusal):
+            return
+        call = Call(route, values, now_us, False)
+        self._admit(request, route, call, signed_payload(request.query, request.body))
+        if call.admission is not None:
+            self._desk.submit("access", RecordStrike(call.account_id, _STRIKE))
 
     # --- replies -----------------------------------------------------------------------------------------------------
 
@@ -249,13 +284,29 @@ class Application:
     def _usage(self, request: Request, route: Route, call: Call | None) -> bytes:
         """What the address (or the account) has used so far; on every reply."""
         used = self._gate.used_weight(request.ip, route.family, route.endpoint)
+        forecast = self._forecast(request, route) if used >= self._forecast_from[route.family] else b""
         if route.family != "sapi":
-            return b"X-MBX-USED-WEIGHT: %d\r\nX-MBX-USED-WEIGHT-1M: %d\r\n" % (used, used)
-        if route.limiter is not Limiter.ENDPOINT_UID:
-            return b"X-SAPI-USED-IP-WEIGHT-1M: %d\r\n" % used
-        if call is None or not call.account_id:
+            return b"X-MBX-USED-WEIGHT: %d\r\nX-MBX-USED-WEIGHT-1M: %d\r\n%b" % (used, used, forecast)
+        of_address = b"" if route.limiter is Limiter.ENDPOINT_UID else b"X-SAPI-USED-IP-WEIGHT-1M: %d\r\n" % used
+        of_address += forecast
+        if not route.account_weight or call is None or not call.account_id:
+            return of_address
+        return of_address + b"X-SAPI-USED-UID-WEIGHT-1M: %d\r\n" % self._gate.used_account_weight(
+            call.account_id, route.endpoint
+        )
+
+    def _forecast(self, request: Request, route: Route) -> bytes:
+        """What an address near its limit may still do, before it is refused and before it is banned."""
+        now_us = request.received_us + self._clocks.skew_us
+        forecast = self._gate.forecast(request.ip, now_us, route.family, route.endpoint)
+        if forecast is None:
             return b""
-        return b"X-SAPI-USED-UID-WEIGHT-1M: %d\r\n" % self._gate.used_account_weight(call.account_id, route.endpoint)
+        lines = b"X-Sparekey-Ban-Forecast: left=%d; refusals-left=%d; resets-s=%d; ban-s=%d\r\n" % forecast
+        reserve = self._desk.policy.reserved_cancels
+        if route.row.cancels and reserve is not None:
+            used = self._gate.cancels_used(request.ip)
+            lines += b"X-Sparekey-Reserved-Cancels: used=%d; limit=%d\r\n" % (used, reserve.limit)
+        return lines
 
     def _unrouted(self, request: Request) -> Reply:
         page = self._pages.get(request.path)

@@ -12,7 +12,7 @@ from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.listing import SymbolRules
 from sparekey.wire.listen_keys import ListenKeys
-from sparekey.wire.ports import MarketViews, OrderArchive, SpotView
+from sparekey.wire.ports import KeyMaker, MarketViews, OrderArchive, SpotView
 
 _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
 
@@ -21,9 +21,24 @@ Submit = Callable[[str, Any], "Sequence[Any] | Refusal"]
 
 
 class Desk:
-    """`policy` is the profile of limits. What `cache` holds is derived and may be dropped at any time."""
+    """`policy` is the profile of limits. `loopback_allowed`: whitelists of keys may hold loopback addresses (sandbox).
 
-    __slots__ = ("access", "archive", "cache", "clocks", "listen_keys", "policy", "spot", "submit", "views")
+    What `cache` holds is derived and may be dropped at any time.
+    """
+
+    __slots__ = (
+        "access",
+        "archive",
+        "cache",
+        "clocks",
+        "key_maker",
+        "listen_keys",
+        "loopback_allowed",
+        "policy",
+        "spot",
+        "submit",
+        "views",
+    )
 
     def __init__(
         self,
@@ -35,6 +50,8 @@ class Desk:
         views: MarketViews,
         clocks: Clocks,
         policy: LimitPolicy,
+        key_maker: KeyMaker,
+        loopback_allowed: bool,
     ) -> None:
         self.submit = submit
         self.spot = spot
@@ -43,6 +60,8 @@ class Desk:
         self.views = views
         self.clocks = clocks
         self.policy = policy
+        self.key_maker = key_maker
+        self.loopback_allowed = loopback_allowed
         self.listen_keys = ListenKeys()
         self.cache: dict[Any, Any] = {}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
+from sparekey.venue.transfers import Transfers
 
 
 class OrderView(Protocol):
@@ -283,6 +284,9 @@ class SpotView(Protocol):
     @property
     def assets(self) -> Mapping[str, AssetRules]: ...
 
+    @property
+    def transfers(self) -> Transfers: ...
+
     def rules(self, symbol: str) -> SymbolRules | None: ...
 
     def symbols(self) -> Sequence[SymbolRules]:
@@ -333,3 +337,29 @@ class SpotView(Protocol):
     def time_us(self) -> int:
         """Time of the last command executed: of what has just happened."""
         ...
+
+
+class KeyMaker(Protocol):
+    """What new keys and accounts need and handlers cannot make themselves: entropy, and the vault."""
+
+    def make_api_key(self) -> str: ...
+
+    def make_secret(self, account_id: int, api_key: str) -> tuple[str, str]:
+        """A new HMAC secret and the vault id under which it is sealed already."""
+        ...
+
+    def forget(self, vault_id: str) -> None:
+        """Once all that happened so far is durable."""
+        ...
+
+    def digest_of(self, email: str) -> str:
+        """What accounts are found by; `email` in lower case."""
+        ...
+
+    def seal_email(self, account_id: int, email: str) -> str:
+        """`account_id` may be of the account that will come into being. Answers the vault id."""
+        ...
+
+    def email_of(self, account_id: int) -> str: ...
+
+    def random_letters(self, count: int) -> str: ...

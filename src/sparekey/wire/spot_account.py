@@ -15,6 +15,7 @@ from sparekey.wire.desk import Desk
 from sparekey.wire.spot_general import SPOT_PERMISSION
 from sparekey.wire.spot_orders import check_span, commission_rates
 from sparekey.wire.spot_shapes import account_trades
+from sparekey.wire.standing import may_act
 
 _encode = msgspec.json.Encoder().encode
 
@@ -73,8 +74,7 @@ def account(desk: Desk, call: Call) -> bytes | Refusal:
     # One fee tier: every symbol is listed with the same rates, which `account/commission` shows by symbol.
     symbols = desk.spot.symbols()
     maker, taker = (symbols[0].maker_rate, symbols[0].taker_rate) if symbols else (0, 0)
-    access = desk.access.accounts[call.account_id]
-    may_act = access.verified and not access.suspended
+    active = may_act(desk.access, call.account_id)
     return _encode(
         SpotAccount(
             maker // _BASIS_POINT,
@@ -82,8 +82,8 @@ def account(desk: Desk, call: Call) -> bytes | Refusal:
             0,
             0,
             CommissionRates(format_money(maker), format_money(taker), _ZERO, _ZERO),
-            may_act,
-            may_act,
+            active,
+            active,
             True,
             False,
             False,

@@ -128,7 +128,7 @@ def place_order(desk: Desk, call: Call) -> bytes | Refusal:
     if isinstance(command, Refusal):
         return command
     outcome = desk.submit(SHARD, command)
-    call.headers = order_count_headers(desk, call)
+    call.headers += order_count_headers(desk, call)
     if isinstance(outcome, Refusal):
         return outcome
     detail = values["newOrderRespType"] or ("FULL" if command.type in ("MARKET", "LIMIT") else "ACK")

@@ -203,6 +203,7 @@ SPOT_ROWS: tuple[Row, ...] = (
             enum("cancelRestrictions", spot_orders.CANCEL_RESTRICTIONS, Reason.CANCEL_RESTRICTIONS_INVALID),
         ),
         wants_any=_EITHER_ID,
+        cancels=True,
         websocket="order.cancel",
     ),
     _trade(
@@ -210,6 +211,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         "/api/v3/openOrders",
         handler=spot_orders.cancel_open_orders,
         parameters=(_SYMBOL,),
+        cancels=True,
         websocket="openOrders.cancelAll",
     ),
     # --- account

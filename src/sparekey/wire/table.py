@@ -42,11 +42,12 @@ class Security(Enum):
 
 
 class Limiter(Enum):
-    """Who pays: the address for a whole family, or per endpoint the address or the account (`/sapi`)."""
+    """Who pays: the address for a whole family, or per endpoint the address, the account or both (`/sapi`)."""
 
     IP = "ip"
     ENDPOINT_IP = "endpoint-ip"
     ENDPOINT_UID = "endpoint-uid"
+    ENDPOINT_BOTH = "endpoint-both"
 
 
 #: What the API families are called where limits are set (`access.limits.FAMILIES`).
@@ -61,11 +62,13 @@ class Row:
 
     `order_count`: how many orders a placement adds to the ORDERS limiters. `tolerant`: parameters that the endpoint
     does not know are ignored instead of refused. `since` and `retired_since` are ISO dates for `--api-date`.
+    `cancels`: the call takes orders off the book, for which each address has a reserve when it is over its limits.
     `wants_any` names parameters of which at least one must be sent (`orderId` or `origClientOrderId`); `check` looks
     across parameters before anybody is asked who calls.
     """
 
     __slots__ = (
+        "cancels",
         "check",
         "family",
         "handler",
@@ -95,6 +98,7 @@ class Row:
         wants_any: tuple[str, ...] = (),
         check: Check | None = None,
         order_count: int = 0,
+        cancels: bool = False,
         limiter: Limiter = Limiter.IP,
         tolerant: bool = False,
         websocket: str = "",
@@ -111,6 +115,7 @@ class Row:
         self.wants_any = wants_any
         self.check = check
         self.order_count = order_count
+        self.cancels = cancels
         self.limiter = limiter
         self.tolerant = tolerant
         self.websocket = websocket
@@ -152,9 +157,10 @@ class Route:
             raise TableIncomplete(f"{row.method} {row.path} needs a permission, but no key")
         self.row = row
         self.path = row.path
-        #: Which limits count the call; `endpoint` tells windows apart where each endpoint has its own.
+        #: Which limits count the call; `endpoint` tells windows apart where each endpoint has its own, and cancels
+        #: from all else.
         self.family = LIMIT_FAMILIES[row.family]
-        self.endpoint = "" if row.limiter is Limiter.IP else f"{row.method} {row.path}"
+        self.endpoint = "" if row.limiter is Limiter.IP and not row.cancels else f"{row.method} {row.path}"
         self.handler = row.handler
         self.signed = row.security.signed
         #: The clock is read again just before the engine (spot REST, "Timing security").
@@ -177,15 +183,26 @@ class Route:
             tolerant=row.tolerant and not strict,
             check=row.check,
         )
-        rule = compile_weight(weight.rule, self.reader.defaults)
-        if row.limiter is Limiter.ENDPOINT_UID and rule.fixed < 0:
+        address_rule, account_rule = split_rule(weight.rule, row.limiter)
+        if account_rule and not account_rule.isdigit():
             raise TableIncomplete(f"{row.method} {row.path} is paid by the account, by a rule that is no number")
-        #: The weight where no parameter matters, else -1. What the account pays the address does not.
-        self.fixed_weight: int = 0 if row.limiter is Limiter.ENDPOINT_UID else rule.fixed
-        self.account_weight: int = rule.fixed if row.limiter is Limiter.ENDPOINT_UID else 0
+        rule = compile_weight(address_rule, self.reader.defaults)
+        #: The weight where no parameter matters, else -1.
+        self.fixed_weight: int = rule.fixed
+        self.account_weight: int = int(account_rule or 0)
         self.weigh: Weigh = rule.weigh
         #: Free on success, this much on failure; 0 where success costs the same.
         self.charged_on_failure: int = rule.on_failure
+
+
+def split_rule(rule: str, limiter: Limiter) -> tuple[str, str]:
+    """What the address pays, and what the account does; `8+3000` where both pay, in this order."""
+    if limiter is Limiter.ENDPOINT_UID:
+        return "0", rule
+    if limiter is not Limiter.ENDPOINT_BOTH:
+        return rule, ""
+    address_rule, _, account_rule = rule.partition("+")
+    return address_rule, account_rule or "nothing"
 
 
 class TableIncomplete(Exception):
@@ -214,6 +231,11 @@ def build_routes(
             raise TableIncomplete(f"{row.method} {row.path} stands twice in the table")
         paths[path] = Route(row, weight, strict=strict)
     return routes
+
+
+def cancels_of(routes: Routes) -> frozenset[str]:
+    """The endpoints that may use the reserve for cancels."""
+    return frozenset(route.endpoint for paths in routes.values() for route in paths.values() if route.row.cancels)
 
 
 def describe(row: Row) -> dict[str, Any]:

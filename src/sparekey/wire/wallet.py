@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sparekey.access.state import NEVER_US
 from sparekey.terms.money import format_money
 from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
@@ -13,6 +14,7 @@ from sparekey.terms.refusals import Refusal
 from sparekey.venue.listing import AssetRules, NetworkRules
 from sparekey.wire.calls import Call
 from sparekey.wire.desk import Desk
+from sparekey.wire.standing import may_act
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,7 +25,7 @@ _SMALLEST = format_money(1)
 _ARRIVAL_MINUTES = 1
 
 #: Trigger conditions of the API trading status (wallet REST, "Account API trading status"): ratios in units of
-#: trades. None of the indicators is measured, so no account is ever locked by them.
+#: trades. None of the indicators is measured, so none of them ever locks an account.
 _TRIGGERS = {"GCR": 150, "IFER": 150, "UFR": 300}
 
 
@@ -112,22 +114,26 @@ def api_restrictions(desk: Desk, call: Call) -> bytes | Refusal:
         "enableFixApiTrade": False,
         "enableFixReadOnly": False,
     }
-    if key.expires_us is not None:
-        document["tradingAuthorityExpirationTime"] = call.time(key.expires_us)
+    if key.dies_us != NEVER_US:
+        # Its own expiry, or the end of a rotation's overlap.
+        document["tradingAuthorityExpirationTime"] = call.time(key.dies_us)
     return _encode(document)
 
 
 def account_status(desk: Desk, call: Call) -> bytes | Refusal:
-    """GET /sapi/v1/account/status. A suspended account never gets this far."""
+    """GET /sapi/v1/account/status. A suspended account never gets this far: its keys are refused."""
     return b'{"data":"Normal"}'
 
 
 def api_trading_status(desk: Desk, call: Call) -> bytes | Refusal:
-    """GET /sapi/v1/account/apiTradingStatus"""
+    """GET /sapi/v1/account/apiTradingStatus: locked for a key that still reads although its account lost its standing.
+
+    Nobody can say when that ends, so no time of recovery is planned.
+    """
     return _encode(
         {
             "data": {
-                "isLocked": False,
+                "isLocked": not may_act(desk.access, call.account_id),
                 "plannedRecoverTime": 0,
                 "triggerCondition": _TRIGGERS,
                 "updateTime": call.time(desk.spot.account_updated_us(call.account_id)),

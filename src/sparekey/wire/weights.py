@@ -9,6 +9,7 @@ A rule is a number, or items `value:condition` separated by `;`, of which the fi
     4*n:symbols,max=200                   so much per value, capped; a single `symbol` counts as one
     20:computeCommissionRates=true;1      by a value; a bare number at the end holds always
     0:ok;1:fail                           free on success (Binance's rule for orders since April 2026)
+    8+3000                                by the address and, after the sign, by the account (`/sapi`)
 """
 
 from __future__ import annotations
