@@ -138,7 +138,10 @@ class RotateKey(Command, frozen=True):
 
 
 class PanicKeys(Command, frozen=True):
-    """Disable all active keys of the account at once. `cause` is for the audit trail. Each is enabled by itself."""
+    """Disable all active keys of the account, and of its sub-accounts, at once.
+
+    `cause` is for the audit trail. Each key is enabled again by itself.
+    """
 
     account_id: int
     cause: str = ""

@@ -366,7 +366,8 @@ def _delete_key(state: AccessState, command: DeleteKey, now_us: int) -> Decision
 def _panic_keys(state: AccessState, command: PanicKeys, now_us: int) -> Decision:
     if state.account(command.account_id) is None:
         return Refusal(Reason.ACCOUNT_UNKNOWN)
-    return tuple(KeyDisabled(key.key_id) for key in state.keys_of(command.account_id) if key.status == "active")
+    keys = map(state.keys.__getitem__, state.key_ids_under(command.account_id))
+    return tuple(KeyDisabled(key.key_id) for key in keys if key.status == "active")
 
 
 def _is_over(key: Key, now_us: int) -> bool:

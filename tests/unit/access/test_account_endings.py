@@ -8,6 +8,7 @@ import pytest
 from sparekey.access.commands import (
     AcceptTotpStep,
     CreateAccount,
+    CreateSubAccount,
     DeleteKey,
     DisableKey,
     EnableKey,
@@ -21,7 +22,14 @@ from sparekey.access.commands import (
     SetKyc,
     SuspendAccess,
 )
-from sparekey.access.events import AccessSuspended, AccountErased, KeyDeleted, KeyDisabled, StrikeRecorded
+from sparekey.access.events import (
+    AccessSuspended,
+    AccountErased,
+    KeyDeleted,
+    KeyDisabled,
+    StrikeRecorded,
+    SubAccountCreated,
+)
 from sparekey.access.shard import AccessShard
 from sparekey.terms.admissions import Admission
 from sparekey.terms.clocktime import DAY_US, HOUR_US
@@ -61,6 +69,18 @@ def test_panic_stops_every_active_key_of_the_account_in_one_commit_and_nobody_el
     desk.do(EnableKey(keys[0].key_id))
     assert isinstance(desk.call(keys[0]), Admission)
     assert reason(desk.call(keys[3])) is Reason.KEY_DISABLED
+
+
+def test_a_masters_panic_stops_its_sub_accounts_keys_and_not_the_other_way_round(desk: Desk) -> None:
+    master = desk.account()
+    masters = desk.key(master, "masters")
+    (created,) = desk.do(CreateSubAccount(master, "digest of sub", "virtual"))
+    assert isinstance(created, SubAccountCreated)
+    subs = desk.key(created.account_id, "subs")
+    assert desk.do(PanicKeys(created.account_id)) == (KeyDisabled(subs.key_id),)
+    assert masters.status == "active"
+    desk.do(EnableKey(subs.key_id))
+    assert desk.do(PanicKeys(master)) == (KeyDisabled(masters.key_id), KeyDisabled(subs.key_id))
 
 
 # --- strikes ----------------------------------------------------------------------------------------------------------
