@@ -46,6 +46,8 @@ class PlainApplication:
             reply = Reply(401, b'{"code":-2015,"msg":"no"}')
             reply.reason, reply.weight, reply.code = "key-unknown", 7, -2015
             return reply
+        if request.path == b"/api/v3/banned":
+            return Reply(418, b'{"code":-1003,"msg":"banned"}', b"Retry-After: 120\r\n")
         if request.path != b"/api/v3/echo":
             return Reply(404, b'{"code":-1000,"msg":"unknown path"}')
         return Reply(200, json.dumps(echo(request)).encode(), b"X-MBX-USED-WEIGHT-1M: 1\r\n")

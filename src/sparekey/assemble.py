@@ -33,6 +33,7 @@ from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, 
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.greeting import greeting
 from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.receipts import Receipts
 from sparekey.market.opening import histories_of
 from sparekey.market.participants import SeededParticipants
 from sparekey.market.recordings import Pacing, RecordingRefused
@@ -91,6 +92,7 @@ from sparekey.wire.application import Application
 from sparekey.wire.desk import Desk
 from sparekey.wire.routes import load_routes
 from sparekey.wire.stream_door import StreamDoor
+from sparekey.wire.table import cancels_of
 from sparekey.wire.user_data import UserDataFeed
 
 _log = logging.getLogger(__name__)
@@ -312,10 +314,11 @@ class Running:
         self._closing.callback(self._vault.close)
         self._archive = open_archive(archive_path, self._assets_of, position, self._pending)
         self._closing.callback(self._archive.stop)
-        self._ledger = IpLedger(self._policy)
+        self._ledger = IpLedger(self._policy, frozenset() if self.settings.wire_strict else cancels_of(self._routes))
         self._counts = AddressCounts(self.data / "addresses", self._ledger)
         if not self._in_memory:
             self._counts.load()
+            self._ledger.on_change = self._counts.save_bans
         self._calls = CallLog(calls_path)
         self._calls.start()
         self._closing.callback(self._calls.stop)
@@ -365,6 +368,7 @@ class Running:
         for consumer in consumers:
             if consumer is not None:
                 self._sequencer.add_consumer(consumer)
+        self._receipts = Receipts(self._access, self._calls, clocks.wall_us)
         self._views.warm_up([rules.symbol for rules in self._spot.symbols()])
 
     def _follow_access(self, record: Record) -> Iterable[tuple[str, Any]]:
@@ -374,10 +378,12 @@ class Running:
         self._follow_clocks()
         self._timers.arm()
         narrowed = self._access_shard.narrowed_keys(record.events)
+        self._receipts.note(record, narrowed)
         for key_id in narrowed:
             if state.keys[key_id].standing is not None:
                 self._desk.listen_keys.revoke(key_id)
-        return [(SPOT, Fence(key_id, state.seq)) for key_id in narrowed]
+            yield SPOT, Fence(key_id, state.seq)
+            self._receipts.fenced(key_id, SPOT, self._sequencer.seq_of(SPOT))
 
     def _follow_clocks(self) -> None:
         self._clocks.policy_offset_us, self._clocks.skew_us = self._access.policy_offset_us, self._access.skew_us
@@ -417,6 +423,7 @@ class Running:
             clocks,
             when_durable=sequencer.when_durable,
             log_call=self._calls.add,
+            strict=self.settings.wire_strict,
         )
         self._management = Management(
             sequencer,
@@ -460,6 +467,8 @@ class Running:
         settings, sequencer = self.settings, self._sequencer
         feed = UserDataFeed(self._spot.watched, lambda: sequencer.position)
         door = StreamDoor(self._gate, self._ledger, self._access, self._clocks, self._desk.listen_keys)
+        door.on_end = self._receipts.stream_closed
+        self._ledger.on_ban = self._part_with
         streams = Streams(feed, door)
         sequencer.add_consumer(streams)
         tally = Tally()
@@ -494,9 +503,15 @@ class Running:
             "trusted_proxies": TrustedProxies(settings.trusted_proxies),
             "tally": tally,
         }
-        console = make_console(self._management, self.operator_token, facts)
+        bans = Bans(self._ledger, self._clocks)
+        console = make_console(self._management, bans, self._receipts, self.operator_token, facts)
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
         self._server = HttpServer(self._application, foreign=self._foreign, upgrades=streams, **shared)
+
+    def _part_with(self, ip: str) -> None:
+        """The address was just banned, in the middle of a call. Its streams end with their next look at the clock."""
+        self._receipts.banned(ip)
+        self._loop.call_soon(self._server.part_with, ip)
 
     def _is_busy(self) -> bool:
         return self._audience.is_there() or self._spot.has_resting_orders
@@ -517,10 +532,23 @@ class Running:
             self._pace.start()
         if self._replay is not None:
             self._replay.start()
-        if not self._in_memory:
-            self._tasks.append(self._loop.create_task(_save_counts(self._counts)))
+        self._tasks.append(self._loop.create_task(self._keep_counts()))
         if self._signer is not None:
             self._tasks.append(self._loop.create_task(_sign_when_idle(self._signer)))
+
+    async def _keep_counts(self) -> None:
+        """Once a second: let the ledger see the clock, and save what changed."""
+        counts = self._counts
+        saved = b""
+        while True:
+            await asyncio.sleep(_SAVE_SECONDS)
+            self._ledger.note_time(self._clocks.policy_us())
+            if self._in_memory:
+                continue
+            content = counts.dump()
+            if content != saved:  # else no thread need be woken
+                await asyncio.to_thread(counts.save, content)
+                saved = b"" if counts.problem else content
 
 
 def _close_journal(journal: OpenJournal) -> None:
@@ -537,16 +565,6 @@ def _url_of(opened: Opened) -> str:
             return f"http://{reached}:{opened.port}"
     address = addresses[0]
     return f"http://[{address}]:{opened.port}" if ":" in address else f"http://{address}:{opened.port}"
-
-
-async def _save_counts(counts: AddressCounts) -> None:
-    saved = b""
-    while True:
-        await asyncio.sleep(_SAVE_SECONDS)
-        content = counts.dump()
-        if content != saved:  # else no thread need be woken
-            await asyncio.to_thread(counts.save, content)
-            saved = b"" if counts.problem else content
 
 
 async def _sign_when_idle(signer: CheckpointSigner) -> None:

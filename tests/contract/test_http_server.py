@@ -114,6 +114,54 @@ def test_a_connection_lives_on_after_a_refusal_by_the_application(dial: Dial) ->
     assert client.ask(request()).status == 200
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_banned_address_is_told_so_and_nothing_more_is_heard_on_the_connection(dial: Dial, before: int) -> None:
+    client = dial()
+    ask = request(target="/api/v3/banned")
+    for _ in range(before):  # then the server knows the headers by heart
+        assert client.ask(request()).status == 200
+    client.send(ask + request())
+    answer = client.answer()
+    assert (answer.status, answer.headers["connection"], answer.headers["retry-after"]) == (418, "close", "120")
+    assert client.closed()
+
+
+def test_a_single_banned_call_ends_its_connection(dial: Dial) -> None:
+    client = dial()
+    assert client.ask(request()).status == 200
+    assert client.ask(request(target="/api/v3/banned")).status == 418
+    assert client.closed()
+
+
+def test_a_ban_that_is_not_durable_yet_is_told_last_and_once_it_is(served: Served) -> None:
+    client = served.connect()
+    assert client.ask(request()).status == 200  # from here on the header block is known by heart
+    served.application.applied = 1
+    client.send(request(target="/api/v3/banned"))
+    assert client.silent()
+    served.run(served.application.commit)
+    assert client.answer().status == 418
+    assert client.closed()
+    client.close()
+
+
+def test_what_a_banned_address_left_open_is_closed_and_other_addresses_keep_theirs(served: Served) -> None:
+    idle, half_sent, waiting = served.connect(), served.connect(), served.connect()
+    for client in (idle, waiting):
+        assert client.ask(request()).status == 200
+    half_sent.send(b"GET /api/v3/ec")
+    waiting.send(request(target="/api/v3/slow"))
+    served.until(lambda: len(served.application.slow) == 1, "the slow call is being worked on")
+    served.run(lambda: served.server.part_with("127.0.0.2"))
+    assert idle.ask(request()).status == 200
+    served.run(lambda: served.server.part_with("127.0.0.1"))
+    assert idle.closed()
+    assert half_sent.closed()
+    served.run(served.application.finish)
+    assert waiting.answer().status == 200  # it was asked before
+    assert waiting.closed()
+
+
 def test_an_application_that_fails_is_status_500_and_the_connection_lives_on(dial: Dial) -> None:
     client = dial()
     answer = client.ask(request(target="/api/v3/broken"))

@@ -41,6 +41,11 @@ class PlainDoor:
         self.revoked: set[int] = set()
         self.refusal: Refusal | None = None
         self.ban: Refusal | None = None
+        #: key id (0: none) and address of each connection that was ended
+        self.ended: list[tuple[int, str]] = []
+
+    def on_end(self, key_id: int, ip: str) -> None:
+        self.ended.append((key_id, ip))
 
     def enter(self, ip: str) -> Refusal | None:
         return self.refusal
@@ -582,6 +587,8 @@ def test_a_revoked_key_closes_the_socket_with_the_next_record_or_second(streamin
     code, reason = mine.closing()
     assert (code, reason) == (1008, "The API key may no longer read this stream.")
     assert other.hear()["e"] == "balanceUpdate"
+    streaming.served.pass_seconds(1)
+    assert streaming.door.ended == [(1, "127.0.0.1")]
 
 
 def test_a_ban_closes_the_sockets_of_the_address(streaming: Streaming) -> None:
@@ -589,6 +596,8 @@ def test_a_ban_closes_the_sockets_of_the_address(streaming: Streaming) -> None:
     streaming.door.ban = Refusal(Reason.IP_BANNED, (0,))
     streaming.served.pass_seconds(1)
     assert peer.closing()[0] == 1008
+    streaming.served.pass_seconds(1)
+    assert streaming.door.ended == [(0, "127.0.0.1")]
 
 
 def test_a_stop_says_so_and_closes_with_going_away(streaming: Streaming) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sparekey.access.credentials import is_mistyped
-from sparekey.access.limits import IpLedger
+from sparekey.access.limits import Forecast, IpLedger
 from sparekey.access.signatures import Verifiers
 from sparekey.access.state import AccessState, Key
 from sparekey.terms.admissions import Admission
@@ -69,6 +69,21 @@ class Gate:
         state = self._state
         policy_us = now_us - state.skew_us + state.policy_offset_us
         return self._ledger.retry_after_s(ip, now_us, policy_us, family, endpoint)
+
+    def forecast(self, ip: str, now_us: int, family: str = "spot", endpoint: str = "") -> Forecast | None:
+        """How far the address is from being refused and banned; None if it is banned."""
+        state = self._state
+        policy_us = now_us - state.skew_us + state.policy_offset_us
+        return self._ledger.forecast(ip, now_us, policy_us, family, endpoint)
+
+    def cancels_used(self, ip: str) -> int:
+        """How many of the cancels that are reserved for it the address has used."""
+        return self._ledger.cancels_used(ip)
+
+    @property
+    def newest_ban(self) -> Refusal | None:
+        """The refusal by which the newest ban was told. It is this very object only for the call that earned it."""
+        return self._ledger.newest_ban
 
     def give_back(self, ip: str, weight: int, now_us: int, family: str = "spot", endpoint: str = "") -> None:
         """Take back a charge of `enter` (profiles where successful orders are free)."""

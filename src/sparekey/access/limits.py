@@ -291,8 +291,13 @@ class IpLedger:
         """How many cancels of the address the reserve has let through in this window."""
         return self._reserve.used.get(ip, 0)
 
-    def forecast(self, ip: str, now_us: int, policy_us: int, family: str = "spot", endpoint: str = "") -> Forecast:
-        """Of the limiter that is nearest to its limit."""
+    def forecast(
+        self, ip: str, now_us: int, policy_us: int, family: str = "spot", endpoint: str = ""
+    ) -> Forecast | None:
+        """Of the limiter that is nearest to its limit; None for an address that is banned already."""
+        ban = self.bans.get(ip)
+        if ban is not None and policy_us < ban.until_us:
+            return None
         window = self._windows.get(family) or self._endpoint_window(family, endpoint)
         raw = self._raw.get(family)
         if raw is not None and raw.used.get(ip, 0) * window.over > window.used.get(ip, 0) * raw.over:

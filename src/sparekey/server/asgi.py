@@ -76,7 +76,8 @@ class Mounted:
             return
         reply = await self._answer(request, page)
         try:
-            await self._send(reply, send, [])
+            # Nobody goes on talking on a connection of a banned address.
+            await self._send(reply, send, [(b"connection", b"close")] if reply.status == 418 else [])
         finally:
             self._told(request, reply)
 

@@ -52,6 +52,8 @@ _GONE: Final = 7  # closing, closed or handed over
 
 # Replies joined into one write at most; beyond that the copying costs more than the call.
 _REPLIES_JOINED: Final = 16
+# "IP banned": nobody goes on talking on that connection.
+_BANNED: Final = 418
 # A client that reads less than this in `stalled_s` does not read.
 LEAST_PROGRESS: Final = 16_384
 
@@ -189,6 +191,13 @@ class HttpServer:
         self.date = date_line(self.wall_us())
         for connection in [one for one in self.connections if one.deadline <= now_s]:
             connection.overdue()
+
+    def part_with(self, ip: str) -> None:
+        """Close what an address that was banned has open and does nothing with. Through a proxy there may be others on
+        its connections; those hear of the ban with their next call, and end then."""
+        for connection in list(self.connections):
+            if isinstance(connection, Connection):
+                connection.part(ip)
 
     def record(self, request: Request, reply: Reply, now_us: int) -> None:
         """The reply was handed to the transport: log and count the call."""
@@ -417,6 +426,8 @@ class Connection(asyncio.Protocol):
         answer = self._ask(request, None)
         if not isinstance(answer, Reply):
             self._await_work(request, answer, False, [], [])
+        elif answer.status == _BANNED:
+            self._part(request, answer)
         elif server.when_durable(self._became_durable):
             self._transport.write(render(answer, server.date, False, False))
             server.record(request, answer, server.wall_us())
@@ -641,6 +652,9 @@ class Connection(asyncio.Protocol):
             self._phase = _ENDING
         answer = self._ask(request, page)
         if isinstance(answer, Reply):
+            if answer.status == _BANNED and page is None:
+                last = self._lingers = True
+                self._phase = _ENDING
             # Pages answer for the process itself, and must do so above all when nothing becomes durable any more.
             if page is None and not server.when_durable(self._became_durable):
                 self._await_durable(request, answer, last, out, done)
@@ -653,6 +667,19 @@ class Connection(asyncio.Protocol):
                 done.append((request, answer))
         else:
             self._await_work(request, answer, last, out, done)
+
+    def _part(self, request: Request, reply: Reply) -> None:
+        """Answer for the last time on this connection; what else was sent is not heard."""
+        self._phase = _ENDING
+        self._lingers = True
+        out: list[bytes] = []
+        done: list[tuple[Request, Reply]] = []
+        if self.server.when_durable(self._became_durable):
+            out.append(render(reply, self.server.date, True, request.method == "HEAD"))
+            done.append((request, reply))
+        else:
+            self._await_durable(request, reply, True, out, done)
+        self._flush(out, done)
 
     def _await_durable(
         self, request: Request, reply: Reply, last: bool, out: list[bytes], done: list[tuple[Request, Reply]]
@@ -889,6 +916,15 @@ class Connection(asyncio.Protocol):
             self._close()
         elif self._phase == _FRESH:
             self._phase = _ENDING
+
+    def part(self, ip: str) -> None:
+        """The address was banned: if it is this client's, close, unless replies are due; those leave first."""
+        if self._peer != ip or self._through_proxy:
+            return
+        if self._phase in _PARTIAL and not self._queue:
+            self._close()
+        else:
+            self.shut()
 
     def cut(self) -> None:
         """Close now."""

@@ -439,13 +439,17 @@ class StreamConnection(asyncio.Protocol):
     def recheck(self) -> None:
         """End what may not go on: an expired listenKey's stream with its event, a revoked API key's connection."""
         door = self.streams.door
+        if self._protocol.state is not OPEN:
+            return
         if door.banned(self.ip) is not None:
+            door.on_end(0, self.ip)
             self.end(CloseCode.POLICY_VIOLATION, "The address is banned.")
             return
         now_us = door.clocks.policy_us()
         for subscription in list(self._subscriptions.values()):
             key = subscription.key
             if door.judge(key, self.ip) is not None:
+                door.on_end(key.key_id, self.ip)
                 self.end(CloseCode.POLICY_VIOLATION, _GATE_CLOSED)
                 return
             if key.closed:

@@ -61,6 +61,12 @@ class Vitals(NamedTuple):
                 lambda: len(self.ledger.current_bans(self.clocks.policy_us())),
             ),
             Reading(
+                "sparekey_cancels_let_through",
+                "Cancels of addresses over their limits that the reserve let through.",
+                lambda: self.ledger.cancels_let_through,
+                counts=True,
+            ),
+            Reading(
                 "sparekey_replay_tail_seconds",
                 "About how long a start would take now to apply the journal's tail.",
                 lambda: 0.0 if schedule is None else schedule.tail_cost_us / 1e6,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger
 from sparekey.access.state import AccessState
@@ -23,6 +25,8 @@ class StreamDoor:
         self._access = access
         self.clocks = clocks
         self.listen_keys = listen_keys
+        #: Told of each connection that is ended: id of the key that may no longer read (0: none), and address.
+        self.on_end: Callable[[int, str], object] = lambda key_id, ip: None
         #: new connections per address in the present window (spot: 300 in 5 minutes)
         self._limit = ledger.policy.families["spot"].connections if ledger.policy.enforced else None
         self._window = -1

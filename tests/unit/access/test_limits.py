@@ -439,8 +439,8 @@ def test_without_a_reserve_a_cancel_is_a_call_like_any_other() -> None:
 # --- forecasts -------------------------------------------------------------------------------------------------------
 
 
-def forecast(counter: Counter) -> tuple[int, ...]:
-    return tuple(counter.ledger.forecast(IP, counter.now_us, counter.policy_us))
+def forecast(counter: Counter) -> tuple[int, ...] | None:
+    return counter.ledger.forecast(IP, counter.now_us, counter.policy_us)
 
 
 def test_a_forecast_counts_down_to_the_ban_and_names_its_length(counter: Counter) -> None:
@@ -451,9 +451,12 @@ def test_a_forecast_counts_down_to_the_ban_and_names_its_length(counter: Counter
     assert forecast(counter) == (0, 50, 40, 120)
     for left in range(49, -1, -1):
         assert counter.ask() is Reason.IP_WEIGHT_EXCEEDED
-        assert forecast(counter)[1] == left
+        assert forecast(counter) == (0, left, 40, 120)
     assert counter.ask() is Reason.IP_BANNED
-    assert forecast(counter)[3] == 600
+    assert forecast(counter) is None
+    counter.now_us += 2 * MINUTE_US
+    counter.ask(300)
+    assert forecast(counter) == (900, 50, 40, 600)
 
 
 def test_a_forecast_is_of_the_limiter_that_is_nearest_to_its_limit(counter: Counter) -> None:
