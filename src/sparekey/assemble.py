@@ -29,6 +29,7 @@ from sparekey.access.limits import IpLedger, LimitPolicy, parse_profile
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
 from sparekey.console.api import make_console
+from sparekey.console.bans import Bans
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.greeting import greeting

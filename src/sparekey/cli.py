@@ -502,6 +502,36 @@ def keys_delete(api_key: str, data: Path, as_json: bool) -> None:
     _show(Server(data).delete(f"/keys/{_quoted(api_key)}"), as_json, lambda row: [f"deleted {row['apiKey']}"])
 
 
+@keys.command("receipts")
+@click.argument("api_key", metavar="APIKEY")
+@for_server
+def keys_receipts(api_key: str, data: Path, as_json: bool) -> None:
+    """Show when everything stopped honouring a key that was narrowed or stopped, since the server started."""
+    documents = Server(data).get(f"/keys/{_quoted(api_key)}/receipts")
+    _show(documents, as_json, lambda rows: [line for row in rows for line in _receipt_lines(row)] or ["no receipts"])
+
+
+@commands.group()
+def bans() -> None:
+    """Addresses that ignored 429 and are shut out."""
+
+
+@bans.command("list")
+@for_server
+def bans_list(data: Path, as_json: bool) -> None:
+    """List the bans that run."""
+    documents = Server(data).get("/bans")
+    _show(documents, as_json, lambda rows: [_ban_line(row) for row in rows] or ["nobody is banned"])
+
+
+@bans.command("lift")
+@click.argument("ip")
+@for_server
+def bans_lift(ip: str, data: Path, as_json: bool) -> None:
+    """Let an address in again and forget that it was banned."""
+    _show(Server(data).delete(f"/bans/{_quoted(ip)}"), as_json, lambda row: [f"lifted the ban of {row['ip']}"])
+
+
 @commands.group()
 def clock() -> None:
     """The policy clock (expiry, bans) and the wire clock (timestamps)."""
@@ -586,6 +616,27 @@ def _usage_lines(usage: Mapping[str, Any]) -> list[str]:
             f"{caller['ip']:<15}  {caller['calls']} calls, {caller['refused']} refused, last in the hour of {last}"
         )
     return lines if usage["callers"] else [*lines, "nobody has called it"]
+
+
+def _ban_line(ban: Mapping[str, Any]) -> str:
+    return f"{ban['ip']:<15}  level {ban['level']}  until {ban['untilMs']} ({_iso(ban['untilMs'])})"
+
+
+def _receipt_lines(receipt: Mapping[str, Any]) -> list[str]:
+    """What happened, and how long after it each other thing followed."""
+    began_us = receipt["accessUs"]
+    lines = [f"{_iso(began_us // 1000)}  {receipt['cause']} (access record {receipt['accessSeq']})"]
+    lines += [
+        f"  {fence['shard']} refuses since record {fence['seq']}, {fence['us'] - began_us} us later"
+        for fence in receipt["shards"]
+    ]
+    if receipt["streamsClosed"]:
+        lines.append(f"  {receipt['streamsClosed']} streams closed, the last {receipt['closedUs'] - began_us} us later")
+    last_us = receipt["lastHonouredUs"]
+    if last_us is None:
+        return [*lines, "  no call that was honoured is in the log"]
+    seconds = (began_us - last_us) / 1_000_000
+    return [*lines, f"  last call that was honoured: {abs(seconds):.3f} s {'before' if seconds >= 0 else 'AFTER'}"]
 
 
 def _call_line(row: Mapping[str, Any]) -> str:

@@ -295,3 +295,34 @@ def test_an_unknown_account_is_named_as_such(terminal: Terminal, arguments: tupl
 @pytest.mark.parametrize("act", ["disable", "enable", "usage", "delete"])
 def test_an_unknown_key_is_named_as_such(terminal: Terminal, act: str) -> None:
     terminal.refuses("keys", act, "x" * 64, reason="key-unknown")
+
+
+def test_a_ban_is_listed_until_it_is_lifted(start: Any) -> None:
+    terminal = Terminal(start())
+    assert terminal.run("bans", "list") == []
+    terminal.refuses("bans", "lift", "127.0.0.41", reason="ban-unknown")
+    call = terminal.server.call("127.0.0.41")
+    for _ in range(2000):
+        answer = call("GET", "/api/v3/exchangeInfo", {"symbol": "BTCUSDT"}, signed=False)
+        if answer.status == 418:
+            break
+    [ban] = terminal.run("bans", "list")
+    assert (ban["ip"], ban["level"]) == ("127.0.0.41", 1)
+    assert 0 < ban["untilMs"] - time.time() * 1000 <= 120_000
+    assert terminal.run("bans", "lift", "127.0.0.41")["lifted"] is True
+    assert terminal.run("bans", "list") == []
+    call = terminal.server.call("127.0.0.41")
+    assert call("GET", "/api/v3/ping", signed=False).status != 418
+
+
+def test_receipts_say_when_a_key_was_no_longer_honoured(terminal: Terminal, email: str) -> None:
+    key = terminal.key(email)
+    assert terminal.call(key).code == 0
+    assert terminal.run("keys", "receipts", key["apiKey"]) == []
+    terminal.run("keys", "delete", key["apiKey"])
+    assert terminal.call(key).code == -2015
+    [receipt] = terminal.run("keys", "receipts", key["apiKey"])
+    assert (receipt["apiKey"], receipt["cause"]) == (key["apiKey"], "deleted")
+    assert [fence["shard"] for fence in receipt["shards"]] == ["spot"]
+    assert receipt["lastHonouredUs"] < receipt["accessUs"] <= receipt["shards"][0]["us"]
+    terminal.refuses("keys", "receipts", "x" * 64, reason="key-unknown")

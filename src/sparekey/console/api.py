@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
+from sparekey.console.bans import Bans
 from sparekey.console.bodies import (
     Broker,
     Cause,
@@ -27,9 +28,14 @@ from sparekey.console.bodies import (
 )
 from sparekey.console.front_page import SECURITY_HEADERS, front_page
 from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.receipts import Receipts
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
 
 
-def make_console(management: Management, operator_token: str, facts: Mapping[str, str] | None = None) -> FastAPI:
+def make_console(
+    management: Management, bans: Bans, receipts: Receipts, operator_token: str, facts: Mapping[str, str] | None = None
+) -> FastAPI:
     """The ASGI application of the console: for now a front page with `facts`, and the management API."""
     application = FastAPI(
         title="Sparekey management API",
@@ -151,6 +157,21 @@ def make_console(management: Management, operator_token: str, facts: Mapping[str
     @router.delete("/keys/{api_key}")
     async def delete_key(api_key: str) -> dict[str, Any]:
         return await management.delete_key(api_key)
+
+    @router.get("/keys/{api_key}/receipts")
+    async def key_receipts(api_key: str) -> list[dict[str, Any]]:
+        management.need_key(api_key)
+        return await receipts.receipts(api_key)
+
+    @router.get("/bans")
+    async def list_bans() -> list[dict[str, Any]]:
+        return bans.list()
+
+    @router.delete("/bans/{ip}")
+    async def lift_ban(ip: str) -> dict[str, Any]:
+        if not bans.lift(ip):
+            raise ManagementRefused(Refusal(Reason.BAN_UNKNOWN, (ip[:64],)))
+        return {"ip": ip, "lifted": True}
 
     @router.get("/clock")
     async def show_clock() -> dict[str, int]:

@@ -62,6 +62,7 @@ _LONGEST_CAUSE = 200
 _HTTP_OF_REASON = {
     Reason.ACCOUNT_UNKNOWN: 404,
     Reason.KEY_UNKNOWN: 404,
+    Reason.BAN_UNKNOWN: 404,
     Reason.ACCOUNT_EXISTS: 409,
     Reason.ACCOUNT_IN_USE: 409,
     Reason.FACTOR_EXISTS: 409,
@@ -206,6 +207,14 @@ class Management:
         self._submit(ACCESS, SetKyc(account.account_id, kyc))
         await self._durable()
         return self.show_account(email)
+
+    async def set_broker(self, email: str, *, broker: bool) -> dict[str, Any]:
+        """Whether the account may have sub-accounts of its customers, through the broker routes (Binance Link)."""
+        self._need_sandbox()
+        account = self._account(email)
+        self._submit(ACCESS, SetBroker(account.account_id, broker))
+        await self._durable()
+        return self.show_account(email) | {"broker": account.is_broker}
 
     async def add_totp(self, email: str) -> dict[str, Any]:
         """Turn on an authenticator; its secret is in this answer and never in another."""
@@ -394,6 +403,11 @@ class Management:
 
     def show_key(self, api_key: str) -> dict[str, Any]:
         return self._document(self._key(api_key))
+
+    def need_key(self, api_key: str) -> None:
+        """Refuses an API key that was never issued; a deleted one was."""
+        if self._access.key_by_api_key(api_key) is None:
+            raise ManagementRefused(Refusal(Reason.KEY_UNKNOWN))
 
     async def delete_key(self, api_key: str) -> dict[str, Any]:
         """Delete for good; the sealed secret is forgotten once the deletion is durable."""

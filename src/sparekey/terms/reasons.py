@@ -488,6 +488,7 @@ class Reason(Enum):
     WHITELIST_TOO_LONG = ("whitelist-too-long", "The whitelist has {0} entries; 30 are allowed.", "Merge ranges.")
     ASSET_UNKNOWN = ("asset-unknown", "There is no asset {0}.", "See GET /sapi/v1/capital/config/getall.")
     AMOUNT_INVALID = ("amount-invalid", "{0} is no amount.", "Send a positive decimal such as 1.5.")
+    BAN_UNKNOWN = ("ban-unknown", "{0} is not banned.", "See sparekey bans list for the addresses that are.")
     CLOCK_BACKWARDS = ("clock-backwards", "The clock never goes back.", "Send a positive duration.")
     CLOCK_TOO_FAR = ("clock-too-far", "The clock advances at most {0} days at once.", "Send a shorter duration.")
     MODE_GUARDED = ("mode-guarded", "The server runs in guarded mode, which refuses this.", "Use sandbox mode.")

@@ -58,6 +58,7 @@ _MANAGEMENT = (
     Reason.KEY_TYPE_INVALID,
     Reason.PERMISSION_UNKNOWN,
     Reason.AMOUNT_INVALID,
+    Reason.BAN_UNKNOWN,
     Reason.CLOCK_BACKWARDS,
     Reason.CLOCK_TOO_FAR,
     Reason.MODE_GUARDED,
