@@ -66,6 +66,7 @@ _A_SUB_ACCOUNT = {"email": "someone@example.com"}
 _A_KEY = {"subAccountApiKey": "K" * 64}
 _ITS_KEY = _A_SUB_ACCOUNT | _A_KEY
 _NUMBERED_KEY = {"subAccountId": "1", "accountApiKey": "K" * 64}
+_A_NUMBER = {"subAccountId": "1"}
 _TRUSTED = {"status": "2", "ipAddress": "127.0.0.1"}
 
 MATRIX: dict[tuple[str, str], Documented] = {
@@ -131,6 +132,34 @@ MATRIX: dict[tuple[str, str], Documented] = {
     ("POST", "/sapi/v1/account/apiRestrictions/ipRestriction"): _managed(**_NUMBERED_KEY, ipRestrict="true"),
     ("POST", "/sapi/v1/account/apiRestrictions/ipRestriction/ipList"): _managed(**_NUMBERED_KEY, ipAddress="127.0.0.1"),
     ("DELETE", "/sapi/v1/account/apiRestrictions/ipRestriction/ipList"): _managed(**_NUMBERED_KEY),
+    # --- brokers
+    ("GET", "/sapi/v1/broker/info"): _read(),
+    ("POST", "/sapi/v1/broker/subAccount"): _managed(tag="bob123d"),
+    ("GET", "/sapi/v1/broker/subAccount"): _read(),
+    ("DELETE", "/sapi/v1/broker/subAccount"): _managed(**_A_NUMBER),
+    ("POST", "/sapi/v1/broker/transfer"): _transferred(toId="1", asset="USDT", amount="1"),
+    ("POST", "/sapi/v1/broker/subAccountApi"): _managed(**_A_NUMBER, canTrade="true"),
+    ("GET", "/sapi/v1/broker/subAccountApi"): _read(**_A_NUMBER),
+    ("DELETE", "/sapi/v1/broker/subAccountApi"): _managed(**_A_NUMBER, **_A_KEY),
+    ("POST", "/sapi/v1/broker/subAccountApi/permission"): _managed(
+        **_A_NUMBER, **_A_KEY, canTrade="true", marginTrade="false", futuresTrade="false"
+    ),
+    ("POST", "/sapi/v1/broker/subAccountApi/permission/universalTransfer"): _managed(
+        **_A_NUMBER, **_A_KEY, canUniversalTransfer="true"
+    ),
+    ("GET", "/sapi/v1/broker/subAccountApi/ipRestriction"): _read(**_A_NUMBER, **_A_KEY),
+    ("POST", "/sapi/v2/broker/subAccountApi/ipRestriction"): _managed(**_A_NUMBER, **_A_KEY, **_TRUSTED),
+    ("DELETE", "/sapi/v1/broker/subAccountApi/ipRestriction/ipList"): _managed(**_A_NUMBER, **_A_KEY),
+    ("POST", "/sapi/v1/broker/subAccountApi/ipRestriction"): _managed(**_A_NUMBER, **_A_KEY, ipRestrict="true"),
+    ("POST", "/sapi/v1/broker/subAccountApi/ipRestriction/ipList"): _managed(
+        **_A_NUMBER, **_A_KEY, ipAddress="127.0.0.1"
+    ),
+    # --- special keys of margin
+    ("POST", "/sapi/v1/margin/apiKey"): _trade(apiName="fast"),
+    ("GET", "/sapi/v1/margin/apiKey"): _trade(apiKey="K" * 64),
+    ("GET", "/sapi/v1/margin/api-key-list"): _trade(),
+    ("PUT", "/sapi/v1/margin/apiKey/ip"): _trade(apiKey="K" * 64, ip="127.0.0.1"),
+    ("DELETE", "/sapi/v1/margin/apiKey"): _trade(apiKey="K" * 64),
     # --- futures
     ("GET", "/fapi/v1/ping"): _open(),
     ("GET", "/fapi/v1/time"): _open(),

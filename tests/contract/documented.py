@@ -30,6 +30,8 @@ _TICKER = (
 )
 
 _SWITCHES = "canTrade canMarginLoanRepay canFuturesTrade canUniversalTransfer canVanillaOptions"
+_BROKER_SWITCHES = "canTrade marginTrade futuresTrade"
+_BROKER_RESTRICTION = "subaccountId ipRestrict apikey ipList updateTime"
 _RESTRICTION = "ipRestrict ipList updateTime apiKey"
 
 #: Of the reply itself, or of the items where it is an array.
@@ -93,6 +95,32 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "POST /sapi/v1/account/apiRestrictions/ipRestriction": _names(_RESTRICTION),
     "POST /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _names("ip updateTime apiKey"),
     "DELETE /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _names(_RESTRICTION),
+    "GET /sapi/v1/broker/info": _names(
+        "maxMakerCommission minMakerCommission maxTakerCommission minTakerCommission subAccountQty maxSubAccountQty"
+    ),
+    "POST /sapi/v1/broker/subAccount": _names("subaccountId email tag"),
+    "GET /sapi/v1/broker/subAccount": _names(
+        "subaccountId email tag makerCommission takerCommission marginMakerCommission marginTakerCommission createTime"
+    ),
+    "DELETE /sapi/v1/broker/subAccount": (),
+    "POST /sapi/v1/broker/transfer": _names("txnId clientTranId"),
+    "POST /sapi/v1/broker/subAccountApi": _names(f"subaccountId apiKey secretKey {_BROKER_SWITCHES}"),
+    "GET /sapi/v1/broker/subAccountApi": _names(f"subaccountId apikey {_BROKER_SWITCHES}"),
+    "DELETE /sapi/v1/broker/subAccountApi": (),
+    "POST /sapi/v1/broker/subAccountApi/permission": _names(f"subaccountId apikey {_BROKER_SWITCHES}"),
+    "POST /sapi/v1/broker/subAccountApi/permission/universalTransfer": _names(
+        "subaccountId apikey canUniversalTransfer"
+    ),
+    "GET /sapi/v1/broker/subAccountApi/ipRestriction": _names(_BROKER_RESTRICTION),
+    "POST /sapi/v2/broker/subAccountApi/ipRestriction": _names("status ipList updateTime apiKey"),
+    "DELETE /sapi/v1/broker/subAccountApi/ipRestriction/ipList": _names("subaccountId apikey ipList updateTime"),
+    "POST /sapi/v1/broker/subAccountApi/ipRestriction": _names(_BROKER_RESTRICTION),
+    "POST /sapi/v1/broker/subAccountApi/ipRestriction/ipList": _names("subaccountId apikey ip updateTime"),
+    "POST /sapi/v1/margin/apiKey": _names("apiKey secretKey type"),
+    "GET /sapi/v1/margin/apiKey": _names("apiName apiKey ip type permissionMode"),
+    "GET /sapi/v1/margin/api-key-list": _names("apiName apiKey ip type permissionMode"),
+    "PUT /sapi/v1/margin/apiKey/ip": (),
+    "DELETE /sapi/v1/margin/apiKey": (),
     "GET /fapi/v1/exchangeInfo": _names("timezone serverTime futuresType rateLimits exchangeFilters assets symbols"),
     "GET /dapi/v1/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols"),
 }
@@ -114,6 +142,8 @@ ITEMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "GET /sapi/v1/sub-account/subAccountApi": ("rows", _names(f"email apiName apikey {_SWITCHES} timestamp")),
 }
 _RESTRICTION_TYPES = {"ipRestrict": "str", "ipList[]": "str", "updateTime": "int", "apiKey": "str"}
+_BROKER_KEY_TYPES = {"canTrade": "bool", "marginTrade": "bool", "futuresTrade": "bool"}
+_BROKER_NAMED_TYPES = {"subaccountId": "str", "apikey": "str"}
 _ADDED_TYPES = {"ip": "str", "updateTime": "int", "apiKey": "str"}
 #: Types of values in replies that no present SDK declares, from the documentation's samples.
 TYPES: dict[str, dict[str, str]] = {
@@ -124,6 +154,49 @@ TYPES: dict[str, dict[str, str]] = {
     "POST /sapi/v1/account/apiRestrictions/ipRestriction": _RESTRICTION_TYPES,
     "POST /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _ADDED_TYPES,
     "DELETE /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _RESTRICTION_TYPES,
+    "GET /sapi/v1/broker/info": {
+        "maxMakerCommission": "float",
+        "minMakerCommission": "float",
+        "maxTakerCommission": "float",
+        "minTakerCommission": "float",
+        "subAccountQty": "int",
+        "maxSubAccountQty": "int",
+    },
+    "POST /sapi/v1/broker/subAccount": {"subaccountId": "str", "email": "str", "tag": "str"},
+    "GET /sapi/v1/broker/subAccount": {
+        "subaccountId": "str",
+        "email": "str",
+        "tag": "str",
+        "makerCommission": "float",
+        "takerCommission": "float",
+        "marginMakerCommission": "int",  # -1: margin is off
+        "marginTakerCommission": "int",
+        "createTime": "int",
+    },
+    "DELETE /sapi/v1/broker/subAccount": {},
+    "POST /sapi/v1/broker/transfer": {"txnId": "str", "clientTranId": "str"},
+    "POST /sapi/v1/broker/subAccountApi": _BROKER_KEY_TYPES
+    | {"subaccountId": "str", "apiKey": "str", "secretKey": "str"},
+    "GET /sapi/v1/broker/subAccountApi": _BROKER_KEY_TYPES | _BROKER_NAMED_TYPES,
+    "DELETE /sapi/v1/broker/subAccountApi": {},
+    "POST /sapi/v1/broker/subAccountApi/permission": _BROKER_KEY_TYPES | _BROKER_NAMED_TYPES,
+    "POST /sapi/v1/broker/subAccountApi/permission/universalTransfer": _BROKER_NAMED_TYPES
+    | {"canUniversalTransfer": "bool"},
+    "GET /sapi/v1/broker/subAccountApi/ipRestriction": _BROKER_NAMED_TYPES
+    | {"ipRestrict": "bool", "ipList[]": "str", "updateTime": "int"},
+    "POST /sapi/v2/broker/subAccountApi/ipRestriction": {
+        "status": "str",
+        "ipList[]": "str",
+        "updateTime": "int",
+        "apiKey": "str",
+    },
+    "DELETE /sapi/v1/broker/subAccountApi/ipRestriction/ipList": _BROKER_NAMED_TYPES
+    | {"ipList[]": "str", "updateTime": "int"},
+    "POST /sapi/v1/broker/subAccountApi/ipRestriction": _BROKER_NAMED_TYPES
+    | {"ipRestrict": "bool", "ipList[]": "str", "updateTime": "int"},
+    "POST /sapi/v1/broker/subAccountApi/ipRestriction/ipList": _BROKER_NAMED_TYPES | {"ip": "str", "updateTime": "int"},
+    "PUT /sapi/v1/margin/apiKey/ip": {},
+    "DELETE /sapi/v1/margin/apiKey": {},
 }
 
 ACK, RESULT = _names(_ACK), _names(_RESULT)

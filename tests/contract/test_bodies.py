@@ -18,6 +18,10 @@ _SYMBOL = {"symbol": "BTCUSDT"}
 _PRICE = "60000"
 _SUB = {"email": "{sub}"}
 _SUB_KEY = _SUB | {"subAccountApiKey": "{sub key}"}
+_CUSTOMER = {"subAccountId": "{customer}"}
+_CUSTOMER_KEY = _CUSTOMER | {"subAccountApiKey": "{customer key}"}
+_CUSTOMER_FUNDS = {"asset": "USDT", "amount": "1"}
+_SPECIAL = {"apiKey": "{special}"}
 _NUMBERED_KEY = {"subAccountId": "{sub number}", "accountApiKey": "{sub key}"}
 
 #: What the replies are taken from: route → parameters. Values in braces come from what `Trading` did before.
@@ -88,6 +92,30 @@ SIGNED: dict[str, dict[str, Any]] = {
     "POST /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _NUMBERED_KEY | {"ipAddress": "127.0.0.2"},
     "DELETE /sapi/v1/account/apiRestrictions/ipRestriction/ipList": _NUMBERED_KEY | {"ipAddress": "127.0.0.2"},
     "DELETE /sapi/v1/sub-account/subAccountApi": _SUB_KEY,
+    # A customer of a broker in the same way.
+    "GET /sapi/v1/broker/info": {},
+    "POST /sapi/v1/broker/subAccount": {"tag": "bob123d"},
+    "GET /sapi/v1/broker/subAccount": {},
+    "POST /sapi/v1/broker/transfer": _CUSTOMER_FUNDS | {"toId": "{customer}", "clientTranId": "in"},
+    "POST /sapi/v1/broker/subAccountApi": _CUSTOMER | {"canTrade": "true"},
+    "GET /sapi/v1/broker/subAccountApi": _CUSTOMER,
+    "POST /sapi/v1/broker/subAccountApi/permission": _CUSTOMER_KEY
+    | {"canTrade": "false", "marginTrade": "false", "futuresTrade": "false"},
+    "POST /sapi/v1/broker/subAccountApi/permission/universalTransfer": _CUSTOMER_KEY | {"canUniversalTransfer": "true"},
+    "POST /sapi/v2/broker/subAccountApi/ipRestriction": _CUSTOMER_KEY
+    | {"status": "2", "ipAddress": "69.210.67.14,8.34.21.10"},
+    "GET /sapi/v1/broker/subAccountApi/ipRestriction": _CUSTOMER_KEY,
+    "DELETE /sapi/v1/broker/subAccountApi/ipRestriction/ipList": _CUSTOMER_KEY | {"ipAddress": "8.34.21.10"},
+    "POST /sapi/v1/broker/subAccountApi/ipRestriction": _CUSTOMER_KEY | {"ipRestrict": "true"},
+    "POST /sapi/v1/broker/subAccountApi/ipRestriction/ipList": _CUSTOMER_KEY | {"ipAddress": "127.0.0.1"},
+    "DELETE /sapi/v1/broker/subAccountApi": _CUSTOMER_KEY,
+    "DELETE /sapi/v1/broker/subAccount": {"subAccountId": "{empty customer}"},
+    # A special key of margin.
+    "POST /sapi/v1/margin/apiKey": {"apiName": "testName", "ip": "192.168.0.1,192.168.0.2"},
+    "GET /sapi/v1/margin/apiKey": _SPECIAL,
+    "GET /sapi/v1/margin/api-key-list": {},
+    "PUT /sapi/v1/margin/apiKey/ip": _SPECIAL | {"ip": "192.168.0.3"},
+    "DELETE /sapi/v1/margin/apiKey": _SPECIAL,
     # The last ones end what rests.
     "DELETE /api/v3/order": _SYMBOL | {"orderId": "{resting}"},
     "DELETE /api/v3/openOrders": _SYMBOL,
@@ -122,9 +150,12 @@ _NOTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "POST /sapi/v1/sub-account/virtualSubAccount": ("{sub}", lambda body: body["email"]),
     "GET /sapi/v1/sub-account/list": ("{sub number}", lambda body: body["subAccounts"][0]["subUserId"]),
     "POST /sapi/v1/sub-account/subAccountApi": ("{sub key}", lambda body: body["apiKey"]),
+    "POST /sapi/v1/broker/subAccount": ("{customer}", lambda body: body["subaccountId"]),
+    "POST /sapi/v1/broker/subAccountApi": ("{customer key}", lambda body: body["apiKey"]),
+    "POST /sapi/v1/margin/apiKey": ("{special}", lambda body: body["apiKey"]),
 }
 #: The documents say so, and these are so.
-NOTHING_TO_SAY = {"DELETE /sapi/v1/sub-account/subAccountApi"}
+NOTHING_TO_SAY = {route for route, names in documented.FIELDS.items() if not names}
 
 
 class Trading:
@@ -144,7 +175,15 @@ class Trading:
         ]
         other.close()
         assert [answer.status for answer in placed] == [200] * 5, placed
-        self.known = {"{bought}": placed[1].body["orderId"], "{resting}": placed[3].body["orderId"]}
+        venue.ask("PUT", f"/accounts/{self.key.email}/broker", {"broker": True})
+        empty = self.call("POST", "/sapi/v1/broker/subAccount").body["subaccountId"]
+        self.known = {
+            "{empty customer}": empty,
+           ,
+        }
+            "{bought}": placed[1].body["orderId"],
+            "{resting}": placed[3].body["orderId"],
+        }
 
     def ask(self, route: str) -> Answer:
         method, path = route.split()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from sparekey.wire.broker_table import BROKER_ROWS
 from sparekey.wire.futures_table import FUTURES_ROWS
+from sparekey.wire.margin_keys_table import MARGIN_KEY_ROWS
 from sparekey.wire.spot_table import SPOT_ROWS
 from sparekey.wire.sub_accounts_table import SUB_ACCOUNT_ROWS
 from sparekey.wire.table import Routes, Row, build_routes
 from sparekey.wire.wallet_table import WALLET_ROWS
 from sparekey.wire.weights import load_weights
 
-ALL_ROWS: tuple[Row, ...] = (*SPOT_ROWS, *WALLET_ROWS, *SUB_ACCOUNT_ROWS, *FUTURES_ROWS)
+ALL_ROWS: tuple[Row, ...] = (
+    *SPOT_ROWS,
+    *WALLET_ROWS,
+    *SUB_ACCOUNT_ROWS,
+    *BROKER_ROWS,
+    *MARGIN_KEY_ROWS,
+    *FUTURES_ROWS,
+)
 
 
 def load_routes(weights: str, *, api_date: str = "", strict: bool = False) -> Routes:
