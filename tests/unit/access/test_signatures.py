@@ -252,3 +252,30 @@ def test_an_empty_secret_is_no_secret() -> None:
     desk.vault[key.vault_id] = b""
     signature = hmac.new(b"", PAYLOAD, hashlib.sha256).hexdigest()
     assert reason(desk.call(key, sign=lambda _: signature)) is Reason.SECRET_UNAVAILABLE
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 128, 200])
+def test_a_secret_of_any_length_signs_as_the_standard_says(length: int) -> None:
+    """Longer than a block of SHA-256, it is hashed first (RFC 2104, section 2)."""
+    secret = bytes(range(1, length + 1))
+    signature = hmac.new(secret, PAYLOAD, "sha256").hexdigest()
+    assert HmacVerifier(secret).verify(PAYLOAD, signature) is None
+
+
+def test_an_rsa_key_whose_bits_fill_no_whole_bytes_verifies() -> None:
+    private = rsa.generate_private_key(65_537, 2_049)
+    verifier = RsaVerifier(rsa_der(private))
+    assert verifier.verify(PAYLOAD, sign_rsa(private)(PAYLOAD)) is None
+
+
+def test_the_stored_key_must_be_of_the_type_that_it_is_stored_as() -> None:
+    with pytest.raises(TypeError):
+        RsaVerifier(base64.b64decode("".join(pem(ED25519).splitlines()[1:-1])))
+
+
+def test_the_cost_of_a_verification_is_about_what_it_takes() -> None:
+    """Microseconds. The budget of an address is counted in them, so an order of magnitude would matter."""
+    assert 25 <= RsaVerifier(rsa_der(RSA_2048)).cost_us <= 100
+    assert 50 <= RsaVerifier(rsa_der(RSA_4096)).cost_us <= 300
+    assert Ed25519Verifier.cost_us == 100
+    assert HmacVerifier.cost_us == 0
