@@ -14,7 +14,7 @@ def greeting(
 ) -> list[str]:
     """`bot_env` is None where there is no demo account."""
     told = {
-        "console": f"{url}   (the operator's token is in {operator_env})",
+        "console": f"{url}   (front page and management API; its token is in {operator_env})",
         "keys": str(bot_env) if bot_env is not None else "none: no demo account in guarded mode",
         **facts,
     }

@@ -32,13 +32,13 @@ from sparekey.access.commands import (
     SetSkew,
     SuspendAccess,
 )
-from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, secret_from
 from sparekey.access.events import KeyCreated, KeyDeleted, KeyDisabled
 from sparekey.access.possession import NONCE_BYTES, Challenges
 from sparekey.access.state import KEY_TYPES, NEVER_US, AccessState, Account, Key
 from sparekey.sequencer.clocks import Clocks
 from sparekey.sequencer.sequencer import Sequencer
 from sparekey.storage.calls import CallLog
+from sparekey.storage.key_maker import KeyMaker
 from sparekey.storage.vault import Vault
 from sparekey.terms.clocktime import MILLISECOND_US, parse_duration_us
 from sparekey.terms.money import MoneyError, format_money, parse_money
@@ -113,6 +113,7 @@ class Management:
         self._clocks = clocks
         self._calls = calls
         self._sandbox = sandbox
+        self._key_maker = KeyMaker(vault, sequencer.when_durable)
         self._challenges = Challenges()
         self._hasher = PasswordHasher()  # argon2id with the library's current recommendation
 
@@ -207,14 +208,6 @@ class Management:
         self._submit(ACCESS, SetKyc(account.account_id, kyc))
         await self._durable()
         return self.show_account(email)
-
-    async def set_broker(self, email: str, *, broker: bool) -> dict[str, Any]:
-        """Whether the account may have sub-accounts of its customers, through the broker routes (Binance Link)."""
-        self._need_sandbox()
-        account = self._account(email)
-        self._submit(ACCESS, SetBroker(account.account_id, broker))
-        await self._durable()
-        return self.show_account(email) | {"broker": account.is_broker}
 
     async def add_totp(self, email: str) -> dict[str, Any]:
         """Turn on an authenticator; its secret is in this answer and never in another."""
@@ -496,11 +489,10 @@ class Management:
 
     def _make_pair(self, account_id: int, key_type: str) -> tuple[str, str | None, str]:
         """API key, secret and vault id of a new key; a key that is not hmac has neither of the last two."""
-        api_key = api_key_from(secrets.token_bytes(ENTROPY_BYTES))
+        api_key = self._key_maker.make_api_key()
         if key_type != "hmac":
             return api_key, None, ""
-        secret = secret_from(secrets.token_bytes(ENTROPY_BYTES))
-        return api_key, secret, self._vault.seal(_subject(account_id), "hmac-secret", api_key, secret.encode())
+        return api_key, *self._key_maker.make_secret(account_id, api_key)
 
     def _submit_pair(self, command: Any, vault_id: str) -> Sequence[Any]:
         """A secret that was sealed for nothing is forgotten again."""
