@@ -193,7 +193,7 @@ class Application:
         if route.keyed:
             refusal = self._admit(request, route, call, payload)
             if refusal is not None:
-                return self._refused(request, route, refusal, weight, now_us)
+                return self._refused(request, route, refusal, weight, now_us, call)
         outcome = route.handler(self._desk, call)
         if isinstance(outcome, Refusal):
             return self._refused(request, route, outcome, weight, now_us, call)
