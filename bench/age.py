@@ -47,11 +47,14 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     try:
         keys = server.keys(plan.accounts, _FUNDS, per_account=1)
         trading, resting = flow.pairs(len(keys), 1), flow.resting(len(keys), 2)
-        # What a busy server holds of the last seconds (queues, rings) is there before anything is compared.
-        _send(server, keys, trading, min(plan.archived, 100_000))
+        # First what rests, while no memory has been freed that it could hide in; a fifth of it to warm up.
+        _send(server, keys, resting, plan.resting // 5)
         young = _settled(server, plan)
         _send(server, keys, resting, plan.resting)
         loaded = _settled(server, plan)
+        # What a busy server holds of its last seconds (queues, rings) is there before archived orders are compared.
+        _send(server, keys, trading, plan.archived // 5)
+        before = _settled(server, plan)
         sent = _send(server, keys, trading, plan.archived)
         old = _settled(server, plan)
     finally:
@@ -65,22 +68,23 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
             after = _settled(again, plan)
         finally:
             again.stop()
+    orders = sent + plan.archived // 5 + plan.resting * 6 // 5
     per_order = (loaded - young) / plan.resting
     journal = sum(path.stat().st_size for path in (folder / "aged" / "data").glob("journal*"))
     lines = [
         Line("idle, live market", f"{idle / MEGABYTE:.0f} MB", "under 150 MB", verdict(idle, most=150 * MEGABYTE)),
         Line("a resting order", f"{per_order:,.0f} bytes", "at most 1,024 bytes", verdict(per_order, most=1024)),
         Line(
-            f"idle after {sent:,} archived orders",
-            f"{old / MEGABYTE:.0f} MB (before {loaded / MEGABYTE:.0f}, after a restart {after / MEGABYTE:.0f})",
+            f"idle after {sent:,} more archived orders",
+            f"{old / MEGABYTE:.0f} MB (before {before / MEGABYTE:.0f}, after a restart {after / MEGABYTE:.0f})",
             "within 10 MB of before",
-            verdict(old - loaded, most=10 * MEGABYTE),
+            verdict(old - before, most=10 * MEGABYTE),
         ),
         Line(
             "first start (market, demo account)", f"{first_start_s:.2f} s", "under 5 s", verdict(first_start_s, most=5)
         ),
         Line(
-            f"start after {sent + plan.resting:,} orders (journal {journal / MEGABYTE:,.0f} MB)",
+            f"start after {orders:,} orders (journal {journal / MEGABYTE:,.0f} MB)",
             f"{max(starts):.2f} s at worst of {len(starts)}",
             "under 3 s",
             verdict(max(starts), most=3),
@@ -88,7 +92,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     ]
     raw = {
         "plan": plan._asdict(),
-        "resident": {"idle": idle, "young": young, "resting": loaded, "old": old, "restarted": after},
+        "resident": {"idle": idle, "young": young, "resting": loaded, "before": before, "old": old, "restarted": after},
         "starts_s": starts,
         "first_start_s": first_start_s,
         "journal_bytes": journal,
