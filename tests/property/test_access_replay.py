@@ -18,16 +18,23 @@ from sparekey.access.commands import (
     AcceptTotpStep,
     AccessCommand,
     AdvanceClock,
+    CloseSubAccount,
     CreateAccount,
     CreateKey,
+    CreateSubAccount,
     DeleteKey,
     DisableKey,
     EditKey,
     EnableKey,
     EnrolTotp,
+    EraseAccount,
+    PanicKeys,
+    RecordStrike,
     RemoveTotp,
     RestoreAccess,
+    RotateKey,
     RunDueTimers,
+    SetBroker,
     SetKyc,
     SetSkew,
     SuspendAccess,
@@ -71,6 +78,13 @@ def new_keys(draw: st.DrawFn) -> CreateKey:
     )
 
 
+@st.composite
+def rotations(draw: st.DrawFn) -> RotateKey:
+    _, vault_id, public_key = draw(material)
+    overlap_us = draw(st.sampled_from([0, 1, SECOND_US, 30 * DAY_US, 31 * DAY_US, -1]))
+    return RotateKey(draw(keys), draw(actors), draw(api_keys), vault_id, public_key, overlap_us)
+
+
 actors = st.one_of(st.just(0), accounts)
 commands = st.one_of(
     st.builds(
@@ -101,6 +115,21 @@ commands = st.one_of(
     st.builds(DisableKey, keys, actors),
     st.builds(EnableKey, keys, actors),
     st.builds(DeleteKey, keys, actors),
+    rotations(),
+    rotations(),
+    st.builds(PanicKeys, accounts, st.just("a leak")),
+    st.builds(EraseAccount, accounts),
+    st.builds(RecordStrike, accounts, st.just("a ban")),
+    st.builds(
+        CreateSubAccount,
+        accounts,
+        st.sampled_from(["digest s", "digest t"]),
+        st.sampled_from(["virtual", "broker", "odd"]),
+        st.sampled_from(["", "tag", "x" * 32]),
+        st.sampled_from([1, 200]),
+    ),
+    st.builds(CloseSubAccount, accounts, actors),
+    st.builds(SetBroker, accounts, st.booleans()),
     st.builds(AdvanceClock, st.sampled_from([0, SECOND_US, DAY_US, 89 * DAY_US, 91 * DAY_US])),
     st.just(RunDueTimers()),
     st.builds(SetSkew, st.sampled_from([0, 3 * SECOND_US, -DAY_US, 2 * DAY_US])),
@@ -136,7 +165,7 @@ def derived(shard: AccessShard) -> list[Any]:
     state = shard.state
     return [
         [
-            (key.key_id, key.standing, key.dies_us, key.allowlist and key.allowlist.entries)
+            (key.key_id, key.standing, key.dies_us, key.has_place, key.allowlist and key.allowlist.entries)
             for key in state.keys.values()
         ],
         [(account.account_id, account.key_ids, account.keys_held) for account in state.accounts.values()],
@@ -199,10 +228,11 @@ def test_what_every_key_may_never_be_it_never_is(life: list[tuple[Any, int]]) ->
         assert not key.permissions & 4 or key.permissions & 2  # a margin loan needs trading
         if key.standing is None:
             assert key.status == "active"
-            assert not account.suspended
-            assert key.permissions == 1 or (account.kyc == "approved" and account.totp_vault_id)
+            guarantor = state.guarantor_of(account)
+            assert not account.suspended and not guarantor.suspended
+            assert key.permissions == 1 or (guarantor.kyc == "approved" and guarantor.totp_vault_id)
     for account_id, account in state.accounts.items():
-        assert account.keys_held == len(state.keys_of(account_id)) <= 30
+        assert account.keys_held == sum(key.has_place for key in state.keys_of(account_id)) <= 30
 
 
 @given(commands)

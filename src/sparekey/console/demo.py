@@ -149,9 +149,8 @@ def _hmac_values(api_key: str, secret: str) -> dict[str, str]:
 
 async def _make_room(management: Management, access: AccessState, account_id: int, label: str) -> None:
     """Deleting the files again and again must not use up the account's keys: the oldest of that label goes."""
-    held: list[Key] = access.keys_of(account_id)
-    own = [key for key in held if key.label == label]
-    if len(held) >= KEY_LIMIT and own:
+    own: list[Key] = [key for key in access.keys_of(account_id) if key.label == label and key.has_place]
+    if access.accounts[account_id].keys_held >= KEY_LIMIT and own:
         await management.delete_key(own[0].api_key)
 
 
