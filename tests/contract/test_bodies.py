@@ -179,8 +179,6 @@ class Trading:
         empty = self.call("POST", "/sapi/v1/broker/subAccount").body["subaccountId"]
         self.known = {
             "{empty customer}": empty,
-           ,
-        }
             "{bought}": placed[1].body["orderId"],
             "{resting}": placed[3].body["orderId"],
         }
