@@ -612,9 +612,8 @@ def _usage_lines(usage: Mapping[str, Any]) -> list[str]:
     lines = _fields({name: value for name, value in usage.items() if name != "callers"})
     for caller in usage["callers"]:
         last = _iso(caller["lastHourMs"])
-        lines.append(
-            f"{caller['ip']:<15}  {caller['calls']} calls, {caller['refused']} refused, last in the hour of {last}"
-        )
+        calls = f"{caller['calls']} call{'' if caller['calls'] == 1 else 's'}"
+        lines.append(f"{caller['ip']:<15}  {calls}, {caller['refused']} refused, the last in the hour of {last}")
     return lines if usage["callers"] else [*lines, "nobody has called it"]
 
 
