@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -29,6 +30,9 @@ PERMISSIONS = (
     "universal-transfer",
 )
 
+#: A time in a refusal's message.
+_TIME_TOLD = re.compile(r"\b(\d{12,16}) \(ms\)")
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -49,6 +53,12 @@ def main() -> None:
         _fail(refusal.reason, refusal.message)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
+    except click.MissingParameter as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.BadParameter as error:
+        # A value that cannot be, such as an unknown permission: a refusal like the server's own.
+        _fail("value-invalid", error.format_message())
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -64,7 +74,8 @@ def _fail(reason: str, message: str) -> NoReturn:
     if "--json" in sys.argv[1:]:
         click.echo(json.dumps({"error": {"reason": reason, "message": message}}))
     else:
-        click.echo(f"sparekey: {message}", err=True)
+        told = _TIME_TOLD.sub(lambda found: f"{found[1]} ({_iso(int(found[1]))})", message)
+        click.echo(f"sparekey: {told}", err=True)
     sys.exit(1)
 
 
@@ -605,7 +616,8 @@ def _amounts(texts: Sequence[str]) -> dict[str, str]:
 def _key_line(row: Mapping[str, Any]) -> str:
     ips = ",".join(row["ips"]) or "any address"
     permissions = ", ".join(row["permissions"])
-    return f"{row['apiKey']}  {row['type']:<7}  {row['status']:<8}  {row['label']}  [{permissions}]  {ips}"
+    ends = "never expires" if row["expiryTime"] is None else f"until {_iso(row['expiryTime'])}"
+    return f"{row['apiKey']}  {row['type']:<7}  {row['status']:<8}  {row['label']}  [{permissions}]  {ips}  {ends}"
 
 
 def _usage_lines(usage: Mapping[str, Any]) -> list[str]:

@@ -228,6 +228,11 @@ def test_the_identity_check_and_the_factor_stop_trading_keys_and_let_them_go_on(
     terminal.refuses("accounts", "2fa", "add", account, reason="factor-exists")
 
 
+def test_a_broker_is_made_and_unmade(terminal: Terminal, email: str) -> None:
+    for state, broker in (("on", True), ("on", True), ("off", False)):
+        assert terminal.run("accounts", "broker", email, state)["broker"] is broker
+
+
 def test_a_suspension_needs_a_reason_and_lasts_until_it_is_lifted(terminal: Terminal) -> None:
     account = terminal.account()
     key = terminal.key(account)
@@ -269,10 +274,33 @@ def test_people_read_times_and_can_tell_keys_apart(terminal: Terminal, email: st
     assert key["apiKey"][:8] not in tail
 
 
-def test_a_person_reads_in_one_line_what_was_wrong_and_what_to_do(terminal: Terminal) -> None:
+def test_a_person_reads_in_one_line_what_was_wrong_and_what_to_do(terminal: Terminal, email: str) -> None:
     spoken = sparekey("keys", "rotate", "x" * 64, "--overlap", "1h", data=terminal.server.data)
     assert (spoken.returncode, spoken.stdout) == (1, "")
     assert spoken.stderr == "sparekey: No key has this id. Check for a truncated or deleted key.\n"
+    key = terminal.key(email)
+    terminal.run("keys", "rotate", key["apiKey"], "--overlap", "0s")
+    dead_ms = terminal.run("keys", "show", key["apiKey"])["expiryTime"]
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(dead_ms / 1000))
+    assert f"{dead_ms} (ms)" in terminal.refuses("keys", "enable", key["apiKey"], reason="key-rotated")
+    spoken = sparekey("keys", "enable", key["apiKey"], data=terminal.server.data)
+    assert f" {dead_ms} ({moment})" in spoken.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "edit", "x" * 64, "--permission", "everything"),
+        ("accounts", "kyc", "ann@example.com", "perhaps"),
+        ("keys", "challenge", "--account", "ann@example.com", "--public-key", "nowhere.pem"),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_refusal_too(terminal: Terminal, arguments: tuple[str, ...]) -> None:
+    said = terminal.refuses(*arguments, reason="value-invalid")
+    assert arguments[-1] in said
+    spoken = sparekey(*arguments, data=terminal.server.data)
+    assert (spoken.returncode, spoken.stdout) == (1, "")
+    assert spoken.stderr == f"sparekey: {said}\n"
 
 
 @pytest.mark.parametrize(
