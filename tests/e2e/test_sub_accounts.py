@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from tests.security.test_secrets_stay_secret import everything_written, spellings
 from tests.signing import Answer, Caller
 from tests.venue import Credentials, Venue
 
@@ -361,6 +363,22 @@ def test_a_sub_account_has_exactly_thirty_places(venue: Venue, master: Master) -
     assert master.refused("POST", KEY, **late)["code"] == -4001
 
 
+@pytest.mark.venue(profile="off")
+def test_of_fifty_keys_made_at_once_exactly_thirty_come_into_being(venue: Venue, master: Master) -> None:
+    email = master.sub_account()
+    parameters = {"email": email, "apiName": "bot", "status": "1"}
+
+    def make(_: int) -> Answer:
+        return Caller(venue.url, master.key)("POST", KEY, parameters)
+
+    with ThreadPoolExecutor(max_workers=50) as threads:
+        answers = list(threads.map(make, range(50)))
+    assert sorted(answer.code for answer in answers) == [-4001] * 20 + [0] * 30
+    made = {answer.body["apiKey"] for answer in answers if answer.status == 200}
+    assert {row["apikey"] for row in master.ask("GET", KEY, email=email, size=100)["rows"]} == made
+    assert len(made) == 30
+
+
 def test_the_account_pays_3000_a_call_and_the_sixty_first_is_refused(venue: Venue, master: Master) -> None:
     """180,000 a minute for each endpoint (wallet REST, "Limits"), whatever address calls."""
     email = master.sub_account()
@@ -425,3 +443,21 @@ def test_sub_accounts_and_their_keys_outlive_a_restart(tmp_path: Path) -> None:
         assert balances(Caller(again.url, key)) == {"USDT": ("25.00000000", "0.00000000")}
     finally:
         again.stop()
+
+
+def test_neither_the_secret_nor_the_address_of_a_sub_account_is_written_in_the_clear(tmp_path: Path) -> None:
+    venue = Venue(tmp_path / "data", durability="full")
+    try:
+        master = Master(venue)
+        email = master.sub_account()
+        secret = master.sub_key(email).secret
+        pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINotARealKey\n-----END PRIVATE KEY-----"
+        parameters = {"email": email, "apiName": "x", "status": "1", "publicKey": pem}
+        assert master.refused("POST", KEY, **parameters)["code"] == -1130
+    finally:
+        venue.stop()
+    written = list(everything_written(venue.data))
+    for hidden in (secret, email, "NotARealKey"):
+        for spelling in spellings(hidden):
+            assert [where for where, content in written if spelling in content] == []
+    assert any(b"SubAccountCreated" in content for _, content in written)  # it is the journal that was looked at

@@ -8,7 +8,7 @@ import pytest
 
 from sparekey.terms.permissions import Permission, names_of
 from sparekey.wire.routes import ALL_ROWS, load_routes
-from sparekey.wire.table import Row, Security, TableIncomplete, build_routes, describe
+from sparekey.wire.table import Limiter, Route, Row, Security, TableIncomplete, build_routes, describe
 from sparekey.wire.weights import WeightRow
 from tests.permission_table import differences
 
@@ -66,3 +66,37 @@ def test_websocket_names_are_unique_and_rows_describe_themselves() -> None:
     assert len(names) == len(set(names))
     for row in ALL_ROWS:
         assert describe(row)["path"] == row.path
+
+
+def weighed(limiter: Limiter, rule: str) -> Route:
+    row = unfinished(security=Security.USER_DATA, permission=Permission.READING, limiter=limiter)
+    return build_routes([row], {(row.method, row.path): WeightRow(row.method, row.path, rule, 0)})["GET"][b"/api/v3/x"]
+
+
+@pytest.mark.parametrize(
+    ("limiter", "rule", "address_pays", "account_pays"),
+    [
+        (Limiter.ENDPOINT_IP, "10", 10, 0),
+        (Limiter.ENDPOINT_UID, "3000", 0, 3000),
+        (Limiter.ENDPOINT_BOTH, "8+3000", 8, 3000),
+    ],
+)
+def test_address_and_account_pay_what_the_rule_says(
+    limiter: Limiter, rule: str, address_pays: int, account_pays: int
+) -> None:
+    route = weighed(limiter, rule)
+    assert (route.fixed_weight, route.account_weight) == (address_pays, account_pays)
+
+
+@pytest.mark.parametrize(
+    ("limiter", "rule"),
+    [
+        (Limiter.ENDPOINT_UID, "5:limit<=100;50:limit"),
+        (Limiter.ENDPOINT_BOTH, "8"),
+        (Limiter.ENDPOINT_BOTH, "8+"),
+        (Limiter.ENDPOINT_BOTH, "8+5:limit"),
+    ],
+)
+def test_a_rule_that_leaves_open_what_the_account_pays_stops_the_start(limiter: Limiter, rule: str) -> None:
+    with pytest.raises(TableIncomplete, match="paid by the account"):
+        weighed(limiter, rule)
