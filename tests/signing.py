@@ -10,6 +10,7 @@ import json
 import time
 import urllib.parse
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,15 +33,21 @@ class Answer(NamedTuple):
         return self.body.get("code", 0) if isinstance(self.body, dict) else 0
 
 
+@lru_cache(maxsize=64)
+def _private_key(pem: str) -> RSAPrivateKey | Ed25519PrivateKey:
+    private = load_pem_private_key(pem.encode(), None)  # checks an RSA key at length
+    assert isinstance(private, (RSAPrivateKey, Ed25519PrivateKey))
+    return private
+
+
 def sign(key: Credentials, payload: str) -> str:
     """The signature as it goes onto the wire: hex for HMAC, percent-encoded base64 otherwise."""
     if key.secret:
         return hmac.new(key.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
-    private = load_pem_private_key(key.private_pem.encode(), None)
+    private = _private_key(key.private_pem)
     if isinstance(private, RSAPrivateKey):
         raw = private.sign(payload.encode(), PKCS1v15(), SHA256())
     else:
-        assert isinstance(private, Ed25519PrivateKey)
         raw = private.sign(payload.encode())
     return urllib.parse.quote(base64.b64encode(raw).decode(), safe="")
 
