@@ -239,3 +239,26 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_callers_of_a_key_are_counted_over_all_days_and_what_still_waits(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+
+    def call(number: int, ip: str, key: str = "K1", reason: str = "") -> None:
+        log.add(entry(number, key=key, reason=reason)._replace(ip=ip))
+
+    hour_us = NOON_US // HOUR_US * HOUR_US
+    call(0, "127.0.0.1")
+    call(DAY_US, "127.0.0.2", reason="ip-foreign")
+    call(0, "127.0.0.3", key="K2")
+    log.flush()
+    call(DAY_US + HOUR_US, "127.0.0.1")
+    call(1, "127.0.0.1", reason="key-rotated")
+    assert log.callers("K1") == [
+        ("127.0.0.1", 3, 1, hour_us + DAY_US + HOUR_US),
+        ("127.0.0.2", 1, 1, hour_us + DAY_US),
+    ]
+    written = log.callers("K1")
+    log.flush()
+    assert log.callers("K1") == written
+    assert log.callers("K3") == []
