@@ -461,3 +461,15 @@ def test_neither_the_secret_nor_the_address_of_a_sub_account_is_written_in_the_c
         for spelling in spellings(hidden):
             assert [where for where, content in written if spelling in content] == []
     assert any(b"SubAccountCreated" in content for _, content in written)  # it is the journal that was looked at
+
+
+def test_an_erased_sub_account_leaves_its_transfers_and_no_name(venue: Venue, master: Master) -> None:
+    email, other = master.sub_account("one"), master.sub_account("two")
+    key = Caller(venue.url, master.sub_key(email))
+    master.give(email, "USDT", "5")
+    venue.ask("DELETE", f"/accounts/{urllib.parse.quote(email)}")
+    assert key("GET", "/api/v3/account").body == KEY_REFUSED
+    assert [row["email"] for row in master.ask("GET", f"{SUB}/list", limit=200)["subAccounts"]] == [other]
+    (row,) = master.ask("GET", f"{SUB}/universalTransfer")["result"]
+    assert (row["fromEmail"], row["toEmail"], row["amount"]) == (master.key.email, "", "5.00000000")
+    assert master.refused("GET", KEY, email=email) == NO_RELATION

@@ -10,7 +10,7 @@ import string
 from collections.abc import Callable
 
 from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, secret_from
-from sparekey.storage.vault import Vault
+from sparekey.storage.vault import SecretUnavailable, Vault
 
 
 class KeyMaker:
@@ -44,8 +44,11 @@ class KeyMaker:
         return self._vault.seal(_subject(account_id), "email", "address", email.encode())
 
     def email_of(self, account_id: int) -> str:
-        """Raises `SecretUnavailable` where the vault lost it."""
-        return self._vault.open(f"email/{_subject(account_id)}/address").decode()
+        """Empty where the vault holds none: of an erased account nothing is left but its number."""
+        try:
+            return self._vault.open(f"email/{_subject(account_id)}/address").decode()
+        except SecretUnavailable:
+            return ""
 
     def random_letters(self, count: int) -> str:
         return "".join(secrets.choice(string.ascii_lowercase) for _ in range(count))
