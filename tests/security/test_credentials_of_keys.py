@@ -1,4 +1,4 @@
-"""What keys are made of: chance enough, a form that tells typing errors, public keys of whoever holds the other half."""
+"""What keys are made of: chance enough, a form that tells typing errors, public keys of whoever has the other half."""
 
 from __future__ import annotations
 
