@@ -253,7 +253,9 @@ class Running:
         if self._schedule is not None:
             self._schedule.wait()
         if not self._in_memory:
+            self._ledger.note_time(self._clocks.policy_us())
             self._counts.save(self._counts.dump())
+            self._counts.save_bans()
         self._closing.close()
 
     def abandon(self) -> None:

@@ -326,8 +326,8 @@ class IpLedger:
             window.number -= back_us // window.window_us
         for ban in self.bans.values():
             ban.until_us -= back_us
-        if self.bans and back_us >= SECOND_US:
-            self.on_change()
+        if back_us >= SECOND_US:
+            self.on_change()  # else the next start would see it go back once more
 
     def ban_on(self, ip: str, now_us: int, policy_us: int) -> Refusal | None:
         """The refusal of a banned address. It names the end in the clock that callers see."""
