@@ -63,6 +63,8 @@ def held(desk: Desk, account_id: int) -> int:
     """The account's places taken, and the same after the state was written down and read."""
     again = AccessShard()
     again.load(msgspec.msgpack.decode(msgspec.msgpack.encode(desk.shard.dump())))
+    assert again.dump() == desk.shard.dump()
+    assert again.state.next_due_us() == desk.state.next_due_us()
     assert again.state.accounts[account_id].keys_held == desk.state.accounts[account_id].keys_held
     return desk.state.accounts[account_id].keys_held
 
