@@ -119,6 +119,10 @@ MATRIX: dict[tuple[str, str], Documented] = {
         toEmail="someone@example.com", fromAccountType="SPOT", toAccountType="SPOT", asset="USDT", amount="1"
     ),
     ("GET", "/sapi/v1/sub-account/universalTransfer"): _read(),
+    ("POST", "/sapi/v1/sub-account/transfer/subToMaster"): _managed(asset="USDT", amount="1"),
+    ("POST", "/sapi/v1/sub-account/transfer/subToSub"): _managed(
+        toEmail="someone@example.com", asset="USDT", amount="1"
+    ),
     ("POST", "/sapi/v1/sub-account/subAccountApi"): _managed(**_A_SUB_ACCOUNT, apiName="bot", status="1"),
     ("GET", "/sapi/v1/sub-account/subAccountApi"): _read(**_A_SUB_ACCOUNT),
     ("DELETE", "/sapi/v1/sub-account/subAccountApi"): _managed(**_ITS_KEY),

@@ -82,6 +82,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "GET /sapi/v4/sub-account/assets": _names("balances"),
     "POST /sapi/v1/sub-account/universalTransfer": _names("tranId clientTranId"),
     "GET /sapi/v1/sub-account/universalTransfer": _names("result totalCount"),
+    "POST /sapi/v1/sub-account/transfer/subToMaster": _names("txnId"),
+    "POST /sapi/v1/sub-account/transfer/subToSub": _names("txnId"),
     "POST /sapi/v1/sub-account/subAccountApi": _names(f"apiName apiKey secretKey {_SWITCHES} status ipList"),
     "GET /sapi/v1/sub-account/subAccountApi": _names("total rows"),
     "POST /sapi/v1/sub-account/subAccountApiPermission": _names(f"apiName apikey {_SWITCHES} timestamp"),

@@ -12,7 +12,7 @@ from sparekey.wire.routes import ALL_ROWS
 from tests.contract import documented
 from tests.contract.shapes import CCXT_FIELDS, SDK_TYPES, differences, missing_fields, unread_by_ccxt
 from tests.signing import Answer, Caller
-from tests.venue import Venue
+from tests.venue import Credentials, Venue
 
 _SYMBOL = {"symbol": "BTCUSDT"}
 _PRICE = "60000"
@@ -64,8 +64,10 @@ SIGNED: dict[str, dict[str, Any]] = {
     "GET /sapi/v1/margin/isolated/allPairs": {},
     # Sub-accounts: one is made and funded, a key of it made, changed, restricted, and at the end deleted.
     "POST /sapi/v1/sub-account/virtualSubAccount": {"subAccountString": "desk1"},
-    "GET /sapi/v1/sub-account/list": {},
+    "GET /sapi/v1/sub-account/list": _SUB,
     "GET /sapi/v1/sub-account/status": {},
+    "POST /sapi/v1/sub-account/transfer/subToMaster": {"asset": "USDT", "amount": "1"},
+    "POST /sapi/v1/sub-account/transfer/subToSub": {"toEmail": "{sub}", "asset": "USDT", "amount": "1"},
     "POST /sapi/v1/sub-account/universalTransfer": {
         "toEmail": "{sub}",
         "fromAccountType": "SPOT",
@@ -145,6 +147,11 @@ EMPTY_BY_NATURE = {
 UNDECLARED = {"GET /fapi/v1/exchangeInfo": frozenset({"futuresType"})}
 
 
+#: Asked for by a key of a sub-account.
+BY_A_SUB_ACCOUNT = {
+    "POST /sapi/v1/sub-account/transfer/subToMaster",
+    "POST /sapi/v1/sub-account/transfer/subToSub",
+}
 #: Route → what its reply is needed for, and where it stands there.
 _NOTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "POST /sapi/v1/sub-account/virtualSubAccount": ("{sub}", lambda body: body["email"]),
@@ -175,6 +182,7 @@ class Trading:
         ]
         other.close()
         assert [answer.status for answer in placed] == [200] * 5, placed
+        self.sub_call = self.open_sub_account()
         venue.ask("PUT", f"/accounts/{self.key.email}/broker", {"broker": True})
         empty = self.call("POST", "/sapi/v1/broker/subAccount").body["subaccountId"]
         self.known = {
@@ -183,11 +191,22 @@ class Trading:
             "{resting}": placed[3].body["orderId"],
         }
 
+    def open_sub_account(self) -> Caller:
+        """One with a key and a little money."""
+        path = "/sapi/v1/sub-account"
+        email = self.call("POST", f"{path}/virtualSubAccount", {"subAccountString": "first"}).body["email"]
+        funds = {"fromAccountType": "SPOT", "toAccountType": "SPOT", "asset": "USDT", "amount": "10", "toEmail": email}
+        assert self.call("POST", f"{path}/universalTransfer", funds).status == 200
+        wanted = {"email": email, "apiName": "first", "status": "1", "canTrade": "true"}
+        made = self.call("POST", f"{path}/subAccountApi", wanted).body
+        return Caller(self.venue.url, Credentials(made["apiKey"], made["secretKey"], "", email))
+
     def ask(self, route: str) -> Answer:
         method, path = route.split()
         signed = route in SIGNED
         parameters = {name: self.known.get(value, value) for name, value in (PUBLIC | SIGNED)[route].items()}
-        answer = self.call(method, path, parameters, signed=signed)
+        caller = self.sub_call if route in BY_A_SUB_ACCOUNT else self.call
+        answer = caller(method, path, parameters, signed=signed)
         self.note(route, answer)
         return answer
 

@@ -36,6 +36,8 @@ def test_a_master_on_python_binance_makes_shows_and_restricts_a_sub_account(venu
     assert bot.get_asset_balance("USDT")["free"] == "250.00000000"
     order = bot.order_limit_buy(symbol="BTCUSDT", quantity="0.01", price="20000")
     assert bot.cancel_order(symbol="BTCUSDT", orderId=order["orderId"])["status"] == "CANCELED"
+    bot.make_subaccount_to_master_transfer(asset="USDT", amount=50)
+    assert bot.get_asset_balance("USDT")["free"] == "200.00000000"
 
     numbered = {"subAccountId": listed["subUserId"], "accountApiKey": made["apiKey"]}
     master.margin_v1_post_account_api_restrictions_ip_restriction(**numbered, ipRestrict=True)

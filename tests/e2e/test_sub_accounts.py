@@ -473,3 +473,24 @@ def test_an_erased_sub_account_leaves_its_transfers_and_no_name(venue: Venue, ma
     (row,) = master.ask("GET", f"{SUB}/universalTransfer")["result"]
     assert (row["fromEmail"], row["toEmail"], row["amount"]) == (master.key.email, "", "5.00000000")
     assert master.refused("GET", KEY, email=email) == NO_RELATION
+
+
+def test_a_sub_account_sends_to_its_master_and_to_its_siblings_and_to_nobody_else(venue: Venue, master: Master) -> None:
+    one, two = master.sub_account("one"), master.sub_account("two")
+    bot, reader = Caller(venue.url, master.sub_key(one)), Caller(venue.url, master.sub_key(one, canTrade="false"))
+    master.give(one, "USDT", "100")
+    funds = {"asset": "USDT", "amount": "30"}
+    assert bot("POST", f"{SUB}/transfer/subToMaster", funds).body == {"txnId": "2"}
+    assert bot("POST", f"{SUB}/transfer/subToSub", funds | {"toEmail": two}).body == {"txnId": "3"}
+    held = {
+        email: master.ask("GET", "/sapi/v3/sub-account/assets", email=email)["balances"][0]["free"]
+        for email in (one, two)
+    }
+    assert held == {one: 40, two: 30} and balances(master.call)["USDT"][0] == "930.00000000"
+    assert [row["tranId"] for row in master.ask("GET", f"{SUB}/universalTransfer")["result"]] == [3, 2, 1]
+    for foreign in (Master(venue).sub_account(), master.key.email, "nobody@example.com"):
+        assert bot("POST", f"{SUB}/transfer/subToSub", funds | {"toEmail": foreign}).body == NO_RELATION
+    assert bot("POST", f"{SUB}/transfer/subToSub", funds | {"toEmail": one}).code == -4001
+    assert bot("POST", f"{SUB}/transfer/subToMaster", funds | {"amount": "40.00000001"}).code == -5013
+    assert reader("POST", f"{SUB}/transfer/subToMaster", funds).body == KEY_REFUSED
+    assert master.refused("POST", f"{SUB}/transfer/subToMaster", **funds) == NO_RELATION

@@ -204,7 +204,7 @@ def transfer(desk: Desk, call: Call) -> bytes | Refusal:
 def move_funds(desk: Desk, call: Call, master_id: int, from_id: int, to_id: int) -> Transfer | Refusal:
     """What was moved now, or earlier under the same client id."""
     values = call.values
-    client_id = values["clientTranId"] or ""
+    client_id = values.get("clientTranId") or ""
     outcome = desk.submit(
         "spot",
         TransferFunds(call.admitted(), master_id, from_id, to_id, values["asset"], values["amount"], client_id),
@@ -214,6 +214,27 @@ def move_funds(desk: Desk, call: Call, master_id: int, from_id: int, to_id: int)
     made = desk.spot.transfers.of(master_id)[-1] if outcome else desk.spot.transfers.find(master_id, client_id)
     assert made is not None
     return made
+
+
+def transfer_to_master(desk: Desk, call: Call) -> bytes | Refusal:
+    """POST /sapi/v1/sub-account/transfer/subToMaster, by a key of the sub-account"""
+    account = desk.access.accounts[call.account_id]
+    if not account.master_id:
+        return _SUB_ACCOUNT_UNKNOWN
+    made = move_funds(desk, call, account.master_id, account.account_id, account.master_id)
+    return made if isinstance(made, Refusal) else _encode({"txnId": str(made.transfer_id)})
+
+
+def transfer_to_sibling(desk: Desk, call: Call) -> bytes | Refusal:
+    """POST /sapi/v1/sub-account/transfer/subToSub, by a key of the sub-account: to another one of its master's."""
+    account = desk.access.accounts[call.account_id]
+    sibling = desk.access.account_by_email(desk.key_maker.digest_of(call.values["toEmail"]))
+    if not account.master_id or sibling is None:
+        return _SUB_ACCOUNT_UNKNOWN
+    if sibling.master_id != account.master_id or sibling.link != account.link:
+        return _SUB_ACCOUNT_UNKNOWN
+    made = move_funds(desk, call, account.master_id, account.account_id, sibling.account_id)
+    return made if isinstance(made, Refusal) else _encode({"txnId": str(made.transfer_id)})
 
 
 def _member(desk: Desk, call: Call, master: Account, email: str | None) -> Account | Refusal:

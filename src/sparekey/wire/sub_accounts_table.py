@@ -1,7 +1,8 @@
-"""Sub-accounts and their keys (`/sapi/v1/sub-account`): one row per endpoint, asked for by keys of the master.
+"""Sub-accounts and their keys (`/sapi/v1/sub-account`): one row per endpoint, nearly all asked for by a master's keys.
 
-Binance needs "Enable Spot & Margin Trading" for what changes a sub-account or a key of it, "Enable Internal Transfer"
-for what moves funds, and reading for the rest. Weights: sub-account REST; most are paid by the account.
+Binance needs "Enable Spot & Margin Trading" for what changes a sub-account or a key of it and for what a sub-account
+sends, "Enable Internal Transfer" for a master's transfers, and reading for the rest. Weights: sub-account REST; most
+are paid by the account.
 """
 
 from __future__ import annotations
@@ -121,6 +122,21 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
             page(),
             count("limit", 500, 500),
         ),
+    ),
+    # --- by keys of the sub-account itself
+    _change(
+        "POST",
+        "/sapi/v1/sub-account/transfer/subToMaster",
+        handler=accounts.transfer_to_master,
+        limiter=_IP,
+        parameters=(_asset(), amount()),
+    ),
+    _change(
+        "POST",
+        "/sapi/v1/sub-account/transfer/subToSub",
+        handler=accounts.transfer_to_sibling,
+        limiter=_IP,
+        parameters=(email("toEmail"), _asset(), amount()),
     ),
     # --- keys
     _change(
