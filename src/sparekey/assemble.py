@@ -228,6 +228,7 @@ class Running:
         self._recover()
         self._make_sequencer()
         self._make_wire()
+        self._management.finish_erasures()
         self._submit_first_commands()
         self._make_server()
         await self._write_files(demo)

@@ -280,6 +280,12 @@ class Management:
             self._vault.erase(_subject(account_id))
         return {"accountId": account.account_id, "erased": True}
 
+    def finish_erasures(self) -> None:
+        """Destroy what the vault still holds of erased accounts, should the last process have ended in between."""
+        for account in self._access.accounts.values():
+            if account.erased and self._vault.knows(_subject(account.account_id)):
+                self._vault.erase(_subject(account.account_id))
+
     # --- keys --------------------------------------------------------------------------------------------------------
 
     async def create_key(

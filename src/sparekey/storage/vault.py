@@ -114,6 +114,10 @@ class Vault:
         self._database.execute("DELETE FROM secrets WHERE vault_id = ?", (vault_id,))
         self._empty_log()
 
+    def knows(self, subject: str) -> bool:
+        """Whether anything was sealed for the subject, and not erased."""
+        return bool(self._database.execute("SELECT 1 FROM data_keys WHERE subject = ?", (subject,)).fetchall())
+
     def erase(self, subject: str) -> None:
         """Destroy a subject's data key and all that it sealed."""
         self._data_keys.pop(subject, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sparekey.access.commands import EraseAccount
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
 from sparekey.console.management import Management, ManagementRefused
@@ -42,6 +43,7 @@ class Office:
             {"access": clocks.policy_us, "spot": clocks.wire_us},
             asyncio.get_running_loop().call_soon,
         )
+        self.sequencer = sequencer
         self.management = Management(
             sequencer, self.access, spot.state, self.vault, clocks, CallLog(folder), sandbox=True
         )
@@ -145,6 +147,19 @@ def test_of_an_erased_account_the_vault_holds_nothing(tmp_path: Path) -> None:
         ).fetchall()
         assert rows == [(0,)]
         await refused(management.erase(EMAIL), Reason.ACCOUNT_UNKNOWN)
+
+    in_office(work, tmp_path)
+
+
+def test_an_erasure_that_a_crash_cut_off_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    async def work(office: Office) -> None:
+        account_id = await office.account()
+        await office.management.create_account("ben@example.com", kyc="approved", totp=True)
+        office.sequencer.submit("access", EraseAccount(account_id))
+        assert office.vault.knows(f"account-{account_id}")
+        office.management.finish_erasures()
+        assert not office.vault.knows(f"account-{account_id}")
+        assert office.management.show_account("ben@example.com")["email"] == "ben@example.com"
 
     in_office(work, tmp_path)
 
