@@ -135,3 +135,13 @@ def test_a_suspended_account_is_told_nothing_and_a_restored_one_everything(venue
     assert told(caller, STATUS) == {"data": "Normal"}
     assert told(caller, TRADING_STATUS)["data"]["isLocked"] is False
     assert told(caller, ACCOUNT)["canTrade"] is True
+
+
+def test_a_sub_account_is_told_its_masters_standing(venue: Venue) -> None:
+    master = venue.key()
+    made = Caller(venue.url, master)("POST", "/sapi/v1/sub-account/virtualSubAccount", {"subAccountString": "desk"})
+    reader = Caller(venue.url, venue.key(email=made.body["email"], permissions=()))
+    for kyc, stands in (("approved", True), ("rejected", False), ("approved", True)):
+        venue.ask("PUT", f"{account_path(master)}/kyc", {"kyc": kyc})
+        assert told(reader, ACCOUNT)["canTrade"] is stands
+        assert told(reader, TRADING_STATUS)["data"]["isLocked"] is not stands
