@@ -19,6 +19,11 @@ import pytest
 
 from sparekey.access.limits import BanRules, Limit, LimitPolicy
 from sparekey.assemble import load_policy
+from sparekey.terms.admissions import Admission
+from sparekey.terms.permissions import Permission
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.venue.commands import PlaceOrder
 from tests.e2e.test_user_data import listen_key, stream
 from tests.process import Server
 from tests.signing import Answer, Caller
@@ -535,3 +540,30 @@ def test_a_key_that_is_enabled_again_keeps_the_receipt_of_its_pause(venue: Venue
     assert call("GET", "/api/v3/account").status == 200
     (receipt,) = venue.ask("GET", f"/keys/{key.api_key}/receipts")
     assert receipt["lastHonouredUs"] <= receipt["accessUs"]
+
+
+def test_a_call_that_was_admitted_before_a_revocation_and_reaches_the_venue_after_it_is_refused(venue: Venue) -> None:
+    """Over sockets nothing comes between; here the running server's own parts are asked in the unlucky order."""
+    key, other = venue.key(fund={"USDT": "1000"}), venue.key(fund={"USDT": "1000"})
+    running = venue._running
+
+    def admission(of: Credentials) -> Admission:
+        found = running._gate.identify("127.0.0.1", of.api_key.encode(), Permission.SPOT_AND_MARGIN_TRADING, 0)
+        assert isinstance(found, Admission)
+        return found
+
+    def place(admitted: Admission) -> object:
+        async def submit() -> object:
+            command = PlaceOrder(admitted, "BTCUSDT", "BUY", "LIMIT", "GTC", 10**5, price=20_000 * 10**8)
+            return running._sequencer.submit("spot", command)
+
+        return venue._await(submit())
+
+    early, others = admission(key), admission(other)
+    assert not isinstance(place(early), Refusal)
+    venue.ask("PATCH", f"/keys/{key.api_key}", {"permissions": ["reading", "spot-and-margin-trading"]})
+    refused = place(early)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.KEY_FENCED
+    assert not isinstance(place(admission(key)), Refusal)
+    assert not isinstance(place(others), Refusal)
