@@ -61,6 +61,14 @@ def test_the_api_date_chooses_the_routes() -> None:
     assert path not in load_routes("classic", api_date="2026-02-20")["POST"]
 
 
+def test_each_version_of_the_routes_for_sub_accounts_keys_has_its_time() -> None:
+    first, present = b"/sapi/v1/sub-account/subAccountApi/ipRestriction", b"/sapi/v1/sub-account/subAccountApi"
+    for date, served in (("2023-01-12", (True, False)), ("2023-01-13", (False, False)), ("2026-07-14", (False, True))):
+        routes = load_routes("classic", api_date=date)["POST"]
+        assert (first in routes, present in routes) == served, date
+    assert {first, present} <= set(load_routes("classic")["POST"])
+
+
 def test_websocket_names_are_unique_and_rows_describe_themselves() -> None:
     names = [row.websocket for row in ALL_ROWS if row.websocket]
     assert len(names) == len(set(names))
