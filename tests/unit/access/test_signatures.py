@@ -263,7 +263,16 @@ def test_a_secret_of_any_length_signs_as_the_standard_says(length: int) -> None:
 
 
 def test_an_rsa_key_whose_bits_fill_no_whole_bytes_verifies() -> None:
-    private = rsa.generate_private_key(65_537, 2_049)
+    """2,049 bits, which no tool makes by itself: of the primes of two keys."""
+    p = rsa.generate_private_key(65_537, 2_050).private_numbers().p
+    q = RSA_2048.private_numbers().q
+    d = pow(65_537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65_537, p * q)
+    numbers = rsa.RSAPrivateNumbers(
+        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
+    )
+    private = numbers.private_key()
+    assert private.key_size == 2_049
     verifier = RsaVerifier(rsa_der(private))
     assert verifier.verify(PAYLOAD, sign_rsa(private)(PAYLOAD)) is None
 
