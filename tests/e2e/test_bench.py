@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import age, engine, gate, idle, orders, ours, peer_servers
+from bench import age, engine, gate, idle, keys, orders, ours, peer_servers
 from bench.load import ask, fine
 from bench.processes import Cores, Server, cores
 from bench.report import Section, table
@@ -90,6 +90,13 @@ def test_an_idle_day_is_measured_to_its_end(tmp_path: Path, where: Cores) -> Non
     section = idle.measure(tmp_path / "idle", where, idle.TINY)
     assert section.raw["ticks"] > 300, "an idle hour has about 360 ticks"
     assert section.raw["written"] > 0
+
+
+@pytest.mark.long
+def test_a_directory_of_keys_and_their_revocation_are_measured(tmp_path: Path, where: Cores) -> None:
+    section = keys.measure(tmp_path / "keys", where, keys.TINY)
+    assert "Ed25519 verifications" in shown(section)
+    assert len(section.raw["revocation_ms"]) == keys.TINY.revocations
 
 
 def test_a_wide_spread_is_called_too_noisy_and_no_number_stands_for_it() -> None:
