@@ -40,8 +40,10 @@ class StreamDoor:
             return banned
         window = self.clocks.wire_us() // limit.window_us
         if window != self._window:
+            # As with weight (`access.limits`): a clock that was set back gives nobody a window anew.
+            if window > self._window:
+                self._connected = {}
             self._window = window
-            self._connected = {}
         count = self._connected[ip] = self._connected.get(ip, 0) + 1
         return Refusal(Reason.IP_RAW_REQUESTS_EXCEEDED, (limit.limit, limit.window)) if count > limit.limit else None
 

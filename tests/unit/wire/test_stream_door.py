@@ -99,6 +99,17 @@ def test_the_301st_connection_of_an_address_in_five_minutes_is_refused() -> None
     assert door.enter(AWAY) is None
 
 
+def test_a_clock_set_back_gives_nobody_connections_anew_and_shuts_nobody_out_for_longer() -> None:
+    doorway = Doorway()
+    door = doorway.door
+    for _ in range(301):
+        door.enter(AWAY)
+    doorway.desk.now_us -= 60 * MINUTE_US
+    assert reason(door.enter(AWAY)) is Reason.IP_RAW_REQUESTS_EXCEEDED
+    doorway.desk.now_us += 5 * MINUTE_US
+    assert door.enter(AWAY) is None
+
+
 def test_nobody_is_refused_where_limits_are_off() -> None:
     door = Doorway("off").door
     assert [door.enter(AWAY) for _ in range(301)] == [None] * 301
