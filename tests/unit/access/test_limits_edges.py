@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
-from sparekey.access.limits import IpLedger, Limit
+import sparekey.access
+from sparekey.access.limits import IpLedger, Limit, parse_profile
 from sparekey.terms.clocktime import MINUTE_US, SECOND_US
 from sparekey.terms.reasons import Reason
 from tests.unit.access.test_limits import IP, OTHER, Counter
@@ -126,3 +130,68 @@ def test_what_names_no_family_is_spot(counter: Counter) -> None:
     ledger.give_back(IP, 100, now_us)
     assert ledger.used_weight(IP) == ledger.used_weight(IP, "spot") == 1_200
     assert ledger.forecast(IP, now_us, policy_us) == ledger.forecast(IP, now_us, policy_us, "spot")
+
+
+@pytest.mark.parametrize("started_us", [Counter().now_us, Counter().now_us + MINUTE_US])
+def test_the_budget_of_verifications_is_of_one_minute(started_us: int) -> None:
+    ledger = IpLedger(profile("classic"))
+    ledger.verification_exhausted(IP, started_us)
+    ledger.charge_verification(IP, ledger.policy.verification_budget_us)
+    assert ledger.verification_exhausted(IP, started_us + MINUTE_US - 1)
+    assert not ledger.verification_exhausted(IP, started_us + MINUTE_US)
+
+
+def test_a_limit_of_one_is_a_limit() -> None:
+    policy = profile("classic")
+    narrow = msgspec.structs.replace(
+        policy.families["spot"], weight=Limit(interval="MINUTE", interval_count=1, limit=1)
+    )
+    counter = Counter(msgspec.structs.replace(policy, families=policy.families | {"spot": narrow}))
+    assert [counter.ask(), counter.ask()] == [None, Reason.IP_WEIGHT_EXCEEDED]
+    text = Path(sparekey.access.__file__).with_name("profiles").joinpath("classic.toml").read_text()
+    assert parse_profile(text.replace("limit = 1200 }", "limit = 1 }", 1)).families["spot"].weight.limit == 1
+
+
+def test_a_forecast_has_nothing_left_beyond_the_limit_and_names_the_limiter_that_is_nearer(counter: Counter) -> None:
+    counter.ask(1_300)
+    told = counter.ledger.forecast(IP, counter.now_us, counter.policy_us)
+    assert told is not None
+    assert told.left == 0
+    other = Counter()
+    for minute in range(4):
+        other.now_us = Counter().now_us + minute * MINUTE_US
+        for _ in range(1_200):
+            assert other.ask(1) is None
+    other.now_us += MINUTE_US
+    for _ in range(900):
+        assert other.ask(1) is None
+    told = other.ledger.forecast(IP, other.now_us, other.policy_us)
+    assert told is not None
+    # Three quarters of the weight, and 5,700 of 6,100 raw requests in five minutes.
+    assert told.left == 400
+
+
+def test_an_address_that_was_good_for_long_starts_at_the_first_step_again(counter: Counter) -> None:
+    counter.get_banned()
+    counter.now_us += 10 * 24 * 60 * MINUTE_US
+    told = counter.ledger.forecast(IP, counter.now_us, counter.policy_us)
+    assert told is not None
+    assert told.ban_s == 120
+
+
+def test_the_moment_of_the_very_first_ban_is_noted() -> None:
+    ledger, now_us = IpLedger(profile("classic")), Counter().now_us
+    ledger.charge(IP, 1_200, now_us, now_us, "spot", "")
+    for _ in range(ledger.policy.bans.refusals + 1):
+        ledger.charge(IP, 1, now_us, now_us, "spot", "")
+    assert IP in ledger.bans
+    assert ledger.dump_bans()[0] == now_us
+
+
+def test_raw_requests_of_a_family_that_counts_none_any_more_are_left_out(counter: Counter) -> None:
+    counter.ask(5)
+    saved = counter.ledger.dump()
+    saved[1].append(["fapi", saved[1][0][1], [[IP, 3, 0]]])
+    again = IpLedger(counter.ledger.policy)
+    again.load(saved)
+    assert again.dump() == counter.ledger.dump()
