@@ -1,0 +1,1 @@
+"""Mutation testing: what the tests of the gate, the limits and the signatures would not notice."""
