@@ -362,6 +362,47 @@ def test_the_call_that_earned_a_ban_is_known_from_those_that_met_it(counter: Cou
     assert ledger.ban_on(IP, counter.now_us, counter.policy_us) is not ledger.newest_ban
 
 
+def test_looking_at_a_clock_that_goes_on_moves_no_ban(counter: Counter) -> None:
+    counter.get_banned()
+    until_us = counter.ledger.bans[IP].until_us
+    for _ in range(119):
+        counter.now_us += SECOND_US
+        counter.ledger.note_time(counter.policy_us)
+    assert counter.ledger.bans[IP].until_us == until_us
+    assert counter.wait_s() == 1
+
+
+@pytest.mark.parametrize(("back_us", "saved"), [(-SECOND_US, 0), (0, 0), (SECOND_US - 1, 0), (SECOND_US, 1)])
+def test_a_clock_that_was_set_back_is_saved_so_that_no_start_sees_it_again(
+    counter: Counter, back_us: int, saved: int
+) -> None:
+    counter.get_banned()
+    until_us = counter.ledger.bans[IP].until_us
+    changes: list[int] = []
+    counter.ledger.on_change = lambda: changes.append(1)
+    counter.ledger.note_time(counter.policy_us - back_us)
+    assert len(changes) == saved
+    assert counter.ledger.bans[IP].until_us == until_us - max(0, back_us)
+
+
+def test_the_very_first_ban_remembers_when_it_was_given(counter: Counter) -> None:
+    ledger = counter.ledger
+    for _ in range(52):  # as the gate asks while nobody is banned
+        ledger.charge(IP, 1_200, counter.now_us, counter.policy_us, "spot", "")
+    counter.now_us -= HOUR_US
+    assert counter.ask() is Reason.IP_BANNED
+    counter.now_us += 2 * MINUTE_US - 1
+    assert counter.ask() is Reason.IP_BANNED
+    counter.now_us += 1
+    assert counter.ask() is not Reason.IP_BANNED
+
+
+def test_after_a_ban_the_refusals_are_counted_anew(counter: Counter) -> None:
+    counter.get_banned()
+    counter.ledger.lift(IP)
+    assert [counter.ask() for _ in range(51)] == [Reason.IP_WEIGHT_EXCEEDED] * 50 + [Reason.IP_BANNED]
+
+
 # --- the reserve for cancels -----------------------------------------------------------------------------------------
 
 CANCEL = "DELETE /api/v3/order"
