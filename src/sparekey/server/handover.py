@@ -105,6 +105,8 @@ class ForeignConnection(HttpToolsProtocol):
             return
         if self._in_head and self._head_bytes > limits.head_bytes:
             self._end(Fault(431, "headers-large", "Request headers too large."))
+        elif self.flow.write_paused:
+            pass  # Sending more does not earn time for a client that does not read.
         elif self._half_sent:
             self.deadline = self._since + limits.half_sent_s
         elif not self._answered():
