@@ -56,14 +56,3 @@ def format_money(amount: int) -> str:
     if length > SCALE_DIGITS:
         return digits[:-SCALE_DIGITS] + "." + digits[-SCALE_DIGITS:]
     return "0." + _ZEROS[length:] + digits
-
-
-def decimals_of(step: int) -> int:
-    """How many decimals a tick or step of this size needs: 1000000 (0.01) → 2."""
-    if step <= 0:
-        return SCALE_DIGITS
-    decimals = SCALE_DIGITS
-    while decimals > 0 and step % 10 == 0:
-        step //= 10
-        decimals -= 1
-    return decimals

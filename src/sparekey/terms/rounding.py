@@ -34,11 +34,6 @@ def average_price(quote_amount: int, quantity: int) -> int:
     return quote_amount * ONE // quantity if quantity else 0
 
 
-def scale_price(price: int, multiplier: int) -> int:
-    """`price` times a rate such as PERCENT_PRICE's multiplierUp, truncated."""
-    return price * multiplier // RATE_ONE
-
-
 def floor_to_step(amount: int, step: int) -> int:
     """Down to a multiple of a tick or lot step; a step of zero means "off"."""
     return amount // step * step if step > 0 else amount
