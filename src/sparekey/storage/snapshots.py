@@ -83,6 +83,8 @@ class SnapshotFolder:
         for path in self.paths():
             try:
                 yield read_snapshot(path)
+            except FileNotFoundError:
+                continue  # a snapshot process has made a newer one meanwhile, and this one was the third
             except SnapshotDamaged as error:
                 self.warnings.append(str(error))
                 _log.warning("%s; it is ignored", error)
@@ -108,9 +110,11 @@ class SnapshotFolder:
 
 
 def read_snapshot(path: Path) -> Snapshot:
-    """Raises `SnapshotDamaged`."""
+    """Raises `SnapshotDamaged`, or `FileNotFoundError` where it is no longer there."""
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise SnapshotDamaged(f"the snapshot {path} cannot be read: {error.strerror}") from error
     start = len(_MAGIC) + _DIGEST_BYTES

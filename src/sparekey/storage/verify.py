@@ -98,6 +98,8 @@ def _wanted_chains(data: DataDirectory, anchors: Anchors, report: Report) -> lis
     for path in SnapshotFolder(data.snapshots_path).paths():
         try:
             snapshot = read_snapshot(path)
+        except FileNotFoundError:
+            continue  # a snapshot process beside us has made a newer one, and this one was the third
         except SnapshotDamaged as error:
             # A start ignores it and takes the older one, but whole files do not damage themselves.
             report.findings.append(str(error))

@@ -170,3 +170,12 @@ def test_a_consumer_that_is_behind_the_newest_snapshot_is_served_from_the_older_
     assert recovered.snapshot_position == 4
     assert archive.positions == [7, 8, 9]
     journal.close()
+
+
+def test_a_snapshot_that_goes_while_the_folder_is_read_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SnapshotFolder(tmp_path)
+    monkeypatch.setattr(folder, "paths", lambda: [tmp_path / "00000000000000000009.snapshot"])
+    assert list(folder.newest_first()) == []
+    assert folder.warnings == []
