@@ -25,14 +25,19 @@ class BookLevel:
 
 
 class BookSide:
-    """Bids or asks. `keys` ascend to the best: prices for bids, negated prices for asks."""
+    """Bids or asks. `keys` ascend to the best: prices for bids, negated prices for asks.
 
-    __slots__ = ("is_bid", "keys", "levels")
+    `touched`: prices at which something changed since it was last told, None while nobody watches this book. Whoever
+    changes a level's quantity, or what is left of a quote, touches its price; adding and removing do so themselves.
+    """
+
+    __slots__ = ("is_bid", "keys", "levels", "touched")
 
     def __init__(self, is_bid: bool) -> None:
         self.is_bid = is_bid
         self.keys: list[int] = []
         self.levels: dict[int, BookLevel] = {}
+        self.touched: dict[int, None] | None = None
 
     def best_price(self) -> int:
         """0 while the side is empty."""
@@ -44,6 +49,8 @@ class BookSide:
     def add(self, order: Order) -> None:
         """Behind all others of its price."""
         price = order.price
+        if self.touched is not None:
+            self.touched[price] = None
         level = self.levels.get(price)
         if level is None:
             level = self.levels[price] = BookLevel(price)
@@ -66,6 +73,8 @@ class BookSide:
     def remove(self, order: Order) -> None:
         """Take an order off; what remains of it goes off the level's quantity. Cuts its links."""
         level: BookLevel = order.level
+        if self.touched is not None:
+            self.touched[level.price] = None
         before, after = order.before, order.after
         if before is None:
             level.first = after

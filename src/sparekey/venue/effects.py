@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -105,4 +107,17 @@ class BalancesReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     balances: tuple[tuple[str, int, int], ...]
 
 
-Effect = ClosedOrder | Print | OrderReported | BalanceAdjusted | BalancesReported
+class BookChanged(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a command changed of a watched book: (price, quantity shown there now), quantity 0 where nothing is left.
+
+    `update_id` is the book's after the command. `whole`: quotes were renewed, and these are all levels, best first.
+    """
+
+    symbol: str
+    update_id: int
+    bids: Sequence[tuple[int, int]]
+    asks: Sequence[tuple[int, int]]
+    whole: bool = False
+
+
+Effect = ClosedOrder | Print | OrderReported | BalanceAdjusted | BalancesReported | BookChanged

@@ -51,6 +51,7 @@ def apply(state: SpotState, event: Any, time_us: int, effects: list[Effect]) -> 
             if market.taken_asks:
                 market.taken_asks.clear()
             market.update_id += 1
+            market.renewed = True
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------
@@ -126,6 +127,7 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
         # An account bought if it took from a seller, or rested with a bid.
         account_bought = event.buyer_is_maker == (event.taker_order_id == 0)
         state.participants.note_taken(event.symbol, quote, account_bought)
+    market.touch(event.buyer_is_maker, price)
     market.count_trade(price, quantity, quote, time_us)
     market.update_id += 1
     effects.append(
@@ -200,6 +202,7 @@ def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effe
             order.updated_us = time_us
             if order.level is not None:
                 order.level.quantity -= prevented
+                market.touch(order.is_buy, order.price)
             if order.price:
                 hold = order.hold_needed()
                 (order.quote if order.is_buy else order.base).post(order.hold - hold, hold - order.hold)
@@ -244,6 +247,7 @@ def _market_opened(state: SpotState, event: MarketOpened, time_us: int, effects:
         market.last_price = opened.price
         market.last_trade_us = time_us
         market.update_id += 1
+        market.renewed = True
     state.market_open = True
     state.participants.apply_opened(event)
 
@@ -255,6 +259,7 @@ def _printed(state: SpotState, event: Printed, time_us: int, effects: list[Effec
         quote = notional(one.price, one.quantity)
         taken = market.taken_bids if one.buyer_is_maker else market.taken_asks
         taken[one.price] = taken.get(one.price, 0) + one.quantity
+        market.touch(one.buyer_is_maker, one.price)
         market.count_trade(one.price, one.quantity, quote, time_us)
         effects.append(Print(event.symbol, trade_id, time_us, one.price, one.quantity, quote, one.buyer_is_maker))
         trade_id += 1
@@ -265,6 +270,7 @@ def _quotes_taken(state: SpotState, event: QuotesTaken, time_us: int, effects: l
     market = state.markets[event.symbol]
     taken = market.taken_bids if event.are_bids else market.taken_asks
     taken[event.price] = taken.get(event.price, 0) + event.quantity
+    market.touch(event.are_bids, event.price)
     market.update_id += 1
 
 

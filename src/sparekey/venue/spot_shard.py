@@ -16,6 +16,7 @@ import msgspec
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import fee, notional
+from sparekey.venue.book_watch import report_books
 from sparekey.venue.commands import EndReplay, MarketTick, ReplayPrints, SpotCommand
 from sparekey.venue.effects import Effect
 from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, QuotesTaken, SpotEvent
@@ -67,6 +68,8 @@ class SpotShard:
         effects, self._effects = self._effects, []
         if effects and self.state.watched:
             report_balances(self.state, effects)
+        if self.state.watched_books:
+            report_books(self.state, effects)
         return effects
 
     def check(self) -> str:

@@ -41,6 +41,7 @@ class SymbolMarket:
         "next_trade_id",
         "orders",
         "quote",
+        "renewed",
         "rules",
         "taken_asks",
         "taken_bids",
@@ -69,6 +70,8 @@ class SymbolMarket:
         #: what was taken from the participants' quotes since they were last renewed: price → quantity
         self.taken_bids: dict[int, int] = {}
         self.taken_asks: dict[int, int] = {}
+        #: the participants renewed their quotes since the book was last told to who watches it
+        self.renewed = False
         self.triggers = Triggers()
         #: [derived] (minute, trade id) that the average below belongs to
         self._average = (-1, -1, 0)
@@ -95,6 +98,12 @@ class SymbolMarket:
             minutes.append([minute, quantity, quote_quantity])
             if minutes[0][0] <= minute - _MINUTES_KEPT:
                 del minutes[0]
+
+    def touch(self, is_bid: bool, price: int) -> None:
+        """What is shown at a price may have changed other than by an order that came or went."""
+        touched = (self.bids if is_bid else self.asks).touched
+        if touched is not None:
+            touched[price] = None
 
     def reference_price(self, now_us: int) -> int:
         """Volume-weighted over the symbol's minutes up to now, whole minutes; without a trade there the last price."""
@@ -129,6 +138,7 @@ class SpotState:
         "time_us",
         "transfers",
         "watched",
+        "watched_books",
     )
 
     def __init__(self, participants: Participants) -> None:
@@ -146,6 +156,8 @@ class SpotState:
         self.time_us = 0
         #: accounts that somebody listens to: reports are made for these. No state: never written down, decides nothing
         self.watched: set[int] = set()
+        #: books that somebody watches, by symbol; no state either (see `book_watch`)
+        self.watched_books: dict[str, SymbolMarket] = {}
 
     # --- what replies read (wire.ports.SpotView) -----------------------------------------------------------------
 
