@@ -68,6 +68,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "symbol id orderId orderListId price qty quoteQty commission commissionAsset time isBuyer isMaker isBestMatch"
     ),
     "GET /api/v3/rateLimit/order": _names("rateLimitType interval intervalNum limit count"),
+    "GET /api/v3/myPreventedMatches": _names(
+        "symbol preventedMatchId takerOrderId makerSymbol makerOrderId tradeGroupId selfTradePreventionMode price"
+        " makerPreventedQuantity transactTime"
+    ),
     "GET /api/v3/account/commission": _names("symbol standardCommission specialCommission taxCommission discount"),
     "GET /sapi/v1/system/status": _names("status msg"),
     "GET /sapi/v1/account/status": _names("data"),

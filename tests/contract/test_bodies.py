@@ -15,6 +15,7 @@ from tests.signing import Answer, Caller
 from tests.venue import Credentials, Venue
 
 _SYMBOL = {"symbol": "BTCUSDT"}
+_OTHER_SYMBOL = {"symbol": "ETHUSDT"}
 _PRICE = "60000"
 _SUB = {"email": "{sub}"}
 _SUB_KEY = _SUB | {"subAccountApiKey": "{sub key}"}
@@ -31,6 +32,7 @@ PUBLIC: dict[str, dict[str, Any]] = {
     "GET /api/v3/depth": _SYMBOL,
     "GET /api/v3/trades": _SYMBOL,
     "GET /api/v3/historicalTrades": _SYMBOL,
+    "GET /api/v3/historicalBlockTrades": _SYMBOL | {"fromId": 1},
     "GET /api/v3/aggTrades": _SYMBOL,
     "GET /api/v3/klines": _SYMBOL | {"interval": "1m"},
     "GET /api/v3/uiKlines": _SYMBOL | {"interval": "1m"},
@@ -54,6 +56,7 @@ SIGNED: dict[str, dict[str, Any]] = {
     "GET /api/v3/account": {},
     "GET /api/v3/myTrades": _SYMBOL,
     "GET /api/v3/rateLimit/order": {},
+    "GET /api/v3/myPreventedMatches": _OTHER_SYMBOL | {"orderId": "{stopped}"},
     "GET /api/v3/account/commission": _SYMBOL,
     "GET /sapi/v1/capital/config/getall": {},
     "GET /sapi/v1/account/apiRestrictions": {},
@@ -136,8 +139,10 @@ ELSEWHERE = {
     "GET /dapi/v1/time",
 }
 
-#: No symbol is open to margin and no contract is listed, and these say so; their items cannot be looked at.
+#: No symbol is open to margin, no contract is listed, nobody agrees on block trades, and these say so; their items
+#: cannot be looked at.
 EMPTY_BY_NATURE = {
+    "GET /api/v3/historicalBlockTrades",
     "GET /sapi/v1/margin/allPairs",
     "GET /sapi/v1/margin/isolated/allPairs",
     "GET /fapi/v1/exchangeInfo",
@@ -170,7 +175,7 @@ class Trading:
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
-        self.key = venue.key(fund={"USDT": "100000", "BTC": "1"})
+        self.key = venue.key(fund={"USDT": "100000", "BTC": "1", "ETH": "1"})
         self.call = Caller(venue.url, self.key)
         other = Caller(venue.url, venue.key(fund={"BTC": "1", "USDT": "100000"}))
         placed = [
@@ -179,9 +184,11 @@ class Trading:
             other.limit_order(side="BUY", price="50000", quantity="0.1"),
             self.call.limit_order(price="40000", quantity="0.01"),
             self.call.limit_order(price="41000", quantity="0.01"),
+            self.call.limit_order(**_OTHER_SYMBOL, side="SELL", price="3000", quantity="0.01"),
+            self.call.limit_order(**_OTHER_SYMBOL, price="3000", quantity="0.01", timeInForce="IOC"),
         ]
         other.close()
-        assert [answer.status for answer in placed] == [200] * 5, placed
+        assert [answer.status for answer in placed] == [200] * 7, placed
         self.sub_call = self.open_sub_account()
         venue.ask("PUT", f"/accounts/{self.key.email}/broker", {"broker": True})
         empty = self.call("POST", "/sapi/v1/broker/subAccount").body["subaccountId"]
@@ -189,6 +196,7 @@ class Trading:
             "{empty customer}": empty,
             "{bought}": placed[1].body["orderId"],
             "{resting}": placed[3].body["orderId"],
+            "{stopped}": placed[6].body["orderId"],
         }
 
     def open_sub_account(self) -> Caller:

@@ -39,6 +39,8 @@ NAMES = [
     *SOUND,
     "fromId",
     "tradeId",
+    "preventedMatchId",
+    "fromPreventedMatchId",
     "startTime",
     "endTime",
     "origClientOrderId",

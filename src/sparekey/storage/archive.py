@@ -25,7 +25,7 @@ from sparekey.market.candles import Candle, add_print, join_candles, print_candl
 from sparekey.sequencer.ports import Published
 from sparekey.storage.private_files import make_private
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US
-from sparekey.venue.effects import ClosedOrder, Print
+from sparekey.venue.effects import ClosedOrder, Prevented, Print
 
 #: Rows that may wait for a disk that refuses them. Beyond it the archive stops taking rows until the next start.
 MAX_WAITING = 400_000
@@ -38,6 +38,9 @@ IDLE_INTERVALS = 3_600
 BLOCK_PRINTS = 500
 #: Blocks kept as they were read: tickers ask for the same ones every second.
 _KEPT_BLOCKS = 32
+
+#: Of the tables below. A file of an older one lacks what the journal tells, and is rebuilt from it.
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
@@ -55,6 +58,11 @@ CREATE TABLE IF NOT EXISTS fills (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (account_id, symbol, order_id, trade_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (account_id, symbol, time_us);
+CREATE TABLE IF NOT EXISTS prevented (
+    account_id INTEGER, symbol TEXT, order_id INTEGER, prevented_match_id INTEGER, image BLOB NOT NULL,
+    PRIMARY KEY (account_id, symbol, order_id, prevented_match_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS prevented_by_id ON prevented (account_id, symbol, prevented_match_id);
 CREATE TABLE IF NOT EXISTS prints (
     symbol TEXT, last_trade_id INTEGER, first_us INTEGER, last_us INTEGER, last_aggregate_id INTEGER, image BLOB
 );
@@ -141,11 +149,12 @@ def _decode_block(symbol: str, image: bytes) -> list[Trade]:
 class _Rows:
     """Rows on their way to disk, also queryable, in arrival order."""
 
-    __slots__ = ("candles", "count", "fills", "orders", "position", "trades", "urgent")
+    __slots__ = ("candles", "count", "fills", "orders", "position", "prevented", "trades", "urgent")
 
     def __init__(self) -> None:
         self.orders: dict[tuple[int, str], dict[int, ClosedOrder]] = {}
         self.fills: dict[tuple[int, str], list[Fill]] = {}
+        self.prevented: dict[tuple[int, str], list[Prevented]] = {}
         self.trades: dict[str, list[Trade]] = {}
         self.candles: dict[tuple[str, int, int], Candle] = {}  # by symbol, span and open time
         self.position = 0
@@ -183,9 +192,13 @@ class Archive:
         self.problem = ""
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
+        (self.version,) = self._writer.execute("PRAGMA user_version").fetchone()
         self._reader = self._connect()
         #: Everything up to this journal position is in the file.
         self.position: int = self._reader.execute("SELECT position FROM progress").fetchone()[0]
+        if not self.position:
+            self.version = SCHEMA_VERSION
+            self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._received = self.position
         #: Per symbol: the last aggregate id, and what its prints have in common.
         self._aggregates: dict[str, tuple[int, tuple[int, ...]]] = {
@@ -286,6 +299,10 @@ class Archive:
             rows.orders.setdefault((effect.account_id, effect.symbol), {})[effect.order_id] = effect
             rows.count += 1
             rows.urgent = True
+        elif type(effect) is Prevented:
+            rows.prevented.setdefault((effect.account_id, effect.symbol), []).append(effect)
+            rows.count += 1
+            rows.urgent = True
         elif type(effect) is Print:
             rows.trades.setdefault(effect.symbol, []).append(self._trade_of(effect))
             self._count_in_candles(rows, effect)
@@ -369,6 +386,15 @@ class Archive:
         writer.executemany(
             "INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [fill for fills in rows.fills.values() for fill in fills],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO prevented VALUES (?, ?, ?, ?, ?)",
+            [
+                (match.account_id, match.symbol, order_id, match.prevented_match_id, encode(match))
+                for matches in rows.prevented.values()
+                for match in matches
+                for order_id in _orders_of(match)
+            ],
         )
         writer.executemany(
             "INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?, ?, ?)",
@@ -481,6 +507,27 @@ class Archive:
         merged = sorted({(fill.trade_id, bool(fill.is_buyer)): fill for fill in stored + waiting}.items())
         chosen = merged[:limit] if forwards else merged[-limit:]
         return [fill for _, fill in chosen]
+
+    def prevented_matches(
+        self, account_id: int, symbol: str, *, match_id: int | None, order_id: int | None, from_id: int, limit: int
+    ) -> list[Prevented]:
+        """The one with this id, or those that an order was in from an id on, ascending."""
+        waiting = [
+            match
+            for rows in self._waiting()
+            for match in rows.prevented.get((account_id, symbol), ())
+            if match.prevented_match_id >= from_id
+            and (match.prevented_match_id == match_id if order_id is None else order_id in _orders_of(match))
+        ]
+        column, value = ("prevented_match_id", match_id) if order_id is None else ("order_id", order_id)
+        rows = self._reader.execute(
+            f"SELECT image FROM prevented WHERE account_id = ? AND symbol = ? AND {column} = ?"
+            " AND prevented_match_id >= ? ORDER BY prevented_match_id LIMIT ?",
+            (account_id, symbol, value, from_id, limit),
+        )
+        stored = [msgspec.msgpack.decode(row[0], type=Prevented) for row in rows]
+        merged = {match.prevented_match_id: match for match in stored + waiting}
+        return [merged[match_id] for match_id in sorted(merged)][:limit]
 
     def prints(
         self,
@@ -608,6 +655,13 @@ class Archive:
             self._aggregates, self._running = aggregates, running  # they will be counted when they are received
             waiting.append(rows)
         return waiting
+
+
+def _orders_of(match: Prevented) -> tuple[int, ...]:
+    """The orders of the match's own symbol; the maker may be of another one."""
+    if match.maker_symbol != match.symbol:
+        return (match.taker_order_id,)
+    return match.taker_order_id, match.maker_order_id
 
 
 def _bounds(start_us: int | None, end_us: int | None) -> tuple[int, int]:

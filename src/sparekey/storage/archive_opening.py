@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sparekey.sequencer.ports import Published
-from sparekey.storage.archive import Archive
+from sparekey.storage.archive import SCHEMA_VERSION, Archive
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +30,14 @@ def open_archive(
             raise  # not damaged: a full disk, or no right to write
         _log.warning("%s is unreadable (%s); it is rebuilt from the journal", path, error)
     else:
-        if archive.position <= journal_position:
+        if archive.version < SCHEMA_VERSION:
+            cause = "is of an older version"
+        elif archive.position > journal_position:
+            cause = "is ahead of the journal, as a power cut leaves it"
+        else:
             return archive
         archive.stop()
-        _log.warning("%s is ahead of the journal, as a power cut leaves it; it is rebuilt from the journal", path)
+        _log.warning("%s %s; it is rebuilt from the journal", path, cause)
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return Archive(path, assets_of, pending)

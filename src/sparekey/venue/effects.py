@@ -62,6 +62,25 @@ class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):
     maker_fee: int = 0
 
 
+class Prevented(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A match that self-trade prevention kept from happening. `symbol` is the taker's, and its ids count by it.
+
+    Quantities are what each side lost, 0 where it lost none. Fields are only ever appended.
+    """
+
+    symbol: str
+    prevented_match_id: int
+    account_id: int
+    time_us: int
+    price: int
+    mode: str
+    taker_order_id: int
+    taker_prevented: int
+    maker_symbol: str
+    maker_order_id: int
+    maker_prevented: int
+
+
 class OrderReported(msgspec.Struct, array_like=True, gc=False):
     """What happened to an order of a watched account, and the order as it stood right after (its `status` apart).
 
@@ -120,4 +139,4 @@ class BookChanged(msgspec.Struct, frozen=True, array_like=True, gc=False):
     whole: bool = False
 
 
-Effect = ClosedOrder | Print | OrderReported | BalanceAdjusted | BalancesReported | BookChanged
+Effect = ClosedOrder | Print | Prevented | OrderReported | BalanceAdjusted | BalancesReported | BookChanged

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparekey.terms.rounding import notional
-from sparekey.venue.effects import Effect, Print
+from sparekey.venue.effects import Effect, Prevented, Print
 from sparekey.venue.events import (
     AssetListed,
     FenceRaised,
@@ -208,6 +208,21 @@ def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effe
                 (order.quote if order.is_buy else order.base).post(order.hold - hold, hold - order.hold)
                 order.hold = hold
     market.update_id += 1
+    effects.append(
+        Prevented(
+            event.symbol,
+            event.prevented_match_id,
+            market.orders[event.taker_order_id].account_id,
+            time_us,
+            event.price,
+            event.mode,
+            event.taker_order_id,
+            event.taker_prevented,
+            event.symbol,
+            event.maker_order_id,
+            event.maker_prevented,
+        )
+    )
     if state.watched:
         report_prevented(state, market, event, time_us, effects)
 

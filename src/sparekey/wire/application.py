@@ -196,6 +196,10 @@ class Application:
                 return self._refused(request, route, refusal, weight, now_us, call)
         outcome = route.handler(self._desk, call)
         if isinstance(outcome, Refusal):
+            if outcome.reason is Reason.SYMBOL_UNKNOWN and route.symbol_unknown_weight >= 0:
+                surplus = weight - route.symbol_unknown_weight
+                gate.give_back(request.ip, surplus, now_us, route.family, route.endpoint)
+                weight -= surplus
             return self._refused(request, route, outcome, weight, now_us, call)
         if route.charged_on_failure:
             gate.give_back(request.ip, route.charged_on_failure, now_us, route.family, route.endpoint)

@@ -194,8 +194,9 @@ def long(name: str, *, mandatory: bool = False, least: int = 0, default: int | N
     return Parameter(name, "LONG", parse, mandatory=mandatory, default=default, legal=LONG_RANGE)
 
 
-def limit(default: int, most: int) -> Parameter:
-    """`limit`: at least 1; more than `most` is clamped, as `depth` documents it and the others do."""
+def limit(default: int | None, most: int) -> Parameter:
+    """`limit`: at least 1; more than `most` is clamped, as `depth` documents it and the others do. `default` None: it
+    matters whether it was sent."""
     illegal = _illegal("limit", LONG_RANGE)
     invalid = Refusal(Reason.PARAMETER_INVALID, ("limit",))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from sparekey.venue.effects import Prevented
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 from sparekey.venue.transfers import Transfers
 
@@ -134,6 +135,12 @@ class OrderArchive(Protocol):
         end_us: int | None,
         limit: int,
     ) -> Sequence[FillView]: ...
+
+    def prevented_matches(
+        self, account_id: int, symbol: str, *, match_id: int | None, order_id: int | None, from_id: int, limit: int
+    ) -> Sequence[Prevented]:
+        """The one with this id, or those that an order was in from `from_id` on, ascending."""
+        ...
 
 
 class PrintView(Protocol):

@@ -142,6 +142,12 @@ def historical_trades(desk: Desk, call: Call) -> bytes | Refusal:
     return _trades(desk, call, call.values["fromId"])
 
 
+def historical_block_trades(desk: Desk, call: Call) -> bytes | Refusal:
+    """GET /api/v3/historicalBlockTrades: none. Block trades are agreed between two parties away from the book, and
+    there is nobody here to agree on one; what everybody else trades shows in `historicalTrades`."""
+    return _SYMBOL_UNKNOWN if desk.spot.rules(call.values["symbol"]) is None else b"[]"
+
+
 def _trades(desk: Desk, call: Call, from_id: int | None) -> bytes | Refusal:
     symbol = call.values["symbol"]
     if desk.spot.rules(symbol) is None:

@@ -19,6 +19,8 @@ from sparekey.wire.ports import FillView, OrderView
 
 #: Binance prints this where an order belongs to no list.
 NO_LIST = -1
+#: And this where an account belongs to no group of accounts.
+NO_TRADE_GROUP = -1
 
 _encode = msgspec.json.Encoder().encode
 

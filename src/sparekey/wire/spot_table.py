@@ -6,7 +6,7 @@ from functools import partial
 
 from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
-from sparekey.wire import spot_account, spot_general, spot_market, spot_orders
+from sparekey.wire import spot_account, spot_general, spot_market, spot_matches, spot_orders
 from sparekey.wire.parameters import (
     Parameter,
     boolean,
@@ -109,6 +109,13 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_market.historical_trades,
         parameters=(_SYMBOL, _LIMIT, long("fromId")),
         websocket="trades.historical",
+    ),
+    _public(
+        "GET",
+        "/api/v3/historicalBlockTrades",
+        handler=spot_market.historical_block_trades,
+        parameters=(_SYMBOL, long("fromId", mandatory=True), _LIMIT),
+        websocket="blockTrades.historical",
     ),
     _public(
         "GET",
@@ -258,6 +265,20 @@ SPOT_ROWS: tuple[Row, ...] = (
         "/api/v3/rateLimit/order",
         handler=spot_account.order_rate_limits,
         websocket="account.rateLimits.orders",
+    ),
+    _read(
+        "GET",
+        "/api/v3/myPreventedMatches",
+        handler=spot_matches.prevented_matches,
+        parameters=(
+            _SYMBOL,
+            long("preventedMatchId"),
+            long("orderId"),
+            long("fromPreventedMatchId"),
+            limit(None, 1000),
+        ),
+        check=spot_matches.check_prevented_matches,
+        websocket="myPreventedMatches",
     ),
     _read(
         "GET",

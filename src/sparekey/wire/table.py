@@ -145,6 +145,7 @@ class Route:
         "reader",
         "row",
         "signed",
+        "symbol_unknown_weight",
         "weigh",
     )
 
@@ -193,6 +194,8 @@ class Route:
         self.weigh: Weigh = rule.weigh
         #: Free on success, this much on failure; 0 where success costs the same.
         self.charged_on_failure: int = rule.on_failure
+        #: What the call costs where no symbol has the name that was sent; -1: as much as otherwise.
+        self.symbol_unknown_weight: int = rule.symbol_unknown
 
 
 def split_rule(rule: str, limiter: Limiter) -> tuple[str, str]:

@@ -16,15 +16,13 @@ from msgspec import UNSET, UnsetType, field
 from sparekey.sequencer.ports import Published
 from sparekey.terms.money import format_money
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
-from sparekey.wire.spot_shapes import NO_LIST
+from sparekey.wire.spot_shapes import NO_LIST, NO_TRADE_GROUP
 
 _encode = msgspec.json.Encoder().encode
 
 _ZERO = format_money(0)
 #: Execution ids grow from report to report, and not by one: so many fit behind each record's position.
 _EXECUTIONS_A_RECORD = 1 << 16
-#: Binance prints this for an account that belongs to no group of accounts.
-_NO_TRADE_GROUP = -1
 
 
 class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
@@ -175,7 +173,7 @@ def execution_report(
         prevention_mode=order.prevention_mode,
         prevented=format_money(order.prevented_quantity) if order.prevented_quantity else UNSET,
         last_prevented=format_money(report.prevented) if stopped else UNSET,
-        trade_group_id=_NO_TRADE_GROUP if stopped else UNSET,
+        trade_group_id=NO_TRADE_GROUP if stopped else UNSET,
         counter_order_id=report.counter_order_id if stopped else UNSET,
         counter_symbol=order.symbol if stopped else UNSET,
         prevented_quantity=format_money(report.prevented_amount) if stopped else UNSET,

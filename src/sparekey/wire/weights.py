@@ -9,6 +9,7 @@ A rule is a number, or items `value:condition` separated by `;`, of which the fi
     4*n:symbols,max=200                   so much per value, capped; a single `symbol` counts as one
     20:computeCommissionRates=true;1      by a value; a bare number at the end holds always
     0:ok;1:fail                           free on success (Binance's rule for orders since April 2026)
+    2:invalid_symbol;2:preventedMatchId;20:orderId    the first where no symbol has the name that was sent
     8+3000                                by the address and, after the sign, by the account (`/sapi`)
 """
 
@@ -24,6 +25,7 @@ import msgspec
 Weigh = Callable[[Mapping[str, str]], int]
 
 _CONDITION = re.compile(r"^(?P<name>[A-Za-z]+)(?:(?P<operator><=|>|=)(?P<operand>[A-Za-z0-9]+))?$")
+_SYMBOL_UNKNOWN = "invalid_symbol"
 _PER_VALUE = re.compile(r"^(?P<each>\d+)\*n:(?P<name>[A-Za-z]+),max=(?P<most>\d+)$")
 
 
@@ -35,11 +37,15 @@ class WeightRow(msgspec.Struct, frozen=True):
 
 
 class WeightRule(msgspec.Struct, frozen=True):
-    """`fixed` is the weight where no parameter matters, else -1. `on_failure` is charged when the call fails."""
+    """`fixed` is the weight where no parameter matters, else -1. `on_failure` is charged when the call fails.
+
+    `symbol_unknown` is what a call costs that names no symbol of ours, -1 where that makes no difference.
+    """
 
     fixed: int
     on_failure: int
     weigh: Weigh
+    symbol_unknown: int = -1
 
 
 def load_weights(profile: str) -> dict[tuple[str, str], WeightRow]:
@@ -62,6 +68,10 @@ def compile_weight(rule: str, defaults: Mapping[str, Any]) -> WeightRule:
     if rule.startswith("0:ok;"):
         on_failure = int(rule.removeprefix("0:ok;").partition(":")[0])
         return WeightRule(0, on_failure, lambda _: 0)
+    symbol_unknown = -1
+    if f":{_SYMBOL_UNKNOWN}" in rule:
+        cheap, _, rule = rule.partition(f":{_SYMBOL_UNKNOWN};")
+        symbol_unknown = int(cheap)
     items = [_compile_item(item, defaults) for item in rule.split(";")]
 
     def weigh(raw: Mapping[str, str]) -> int:
@@ -72,7 +82,7 @@ def compile_weight(rule: str, defaults: Mapping[str, Any]) -> WeightRule:
                 break
         return found  # Nothing held: the last, dearest one, so that garbage is no way to a cheap call.
 
-    return WeightRule(-1, 0, weigh)
+    return WeightRule(-1, 0, weigh, symbol_unknown)
 
 
 _Item = Callable[[Mapping[str, str]], tuple[int, bool]]

@@ -13,8 +13,9 @@ from sparekey.market.candles import Candle, join_candles
 from sparekey.sequencer.ports import Published, Record
 from sparekey.storage import archive as module
 from sparekey.storage.archive import Archive
+from sparekey.storage.archive_opening import open_archive
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
-from sparekey.venue.effects import ClosedOrder, Print
+from sparekey.venue.effects import ClosedOrder, Prevented, Print
 from tests.conftest import demand
 
 NOON_US = 1_700_000_000_000_000 // HOUR_US * HOUR_US
@@ -38,6 +39,12 @@ def closed(order_id: int, *, client: str = "", account: int = 1, time_us: int = 
     return ClosedOrder(
         "BTCUSDT", order_id, account, client or f"c{order_id}", "BUY", "LIMIT", "GTC", "FILLED", BTC, 1_000, 0, 1_000,
         BTC // 100_000, time_us, time_us, time_us, "EXPIRE_MAKER",
+    )  # fmt: skip
+
+
+def prevented(match_id: int, taker: int, maker: int, maker_symbol: str = "BTCUSDT") -> Prevented:
+    return Prevented(
+        "BTCUSDT", match_id, 1, NOON_US, BTC, "EXPIRE_BOTH", taker, 1_000, maker_symbol, maker, 2_000
     )  # fmt: skip
 
 
@@ -333,3 +340,43 @@ def test_an_idle_day_writes_less_than_twenty_megabytes(path: Path) -> None:
         assert (
             database.execute("SELECT count(*) FROM candles WHERE span_us = ?", (MINUTE_US,)).fetchone()[0] == 11 * 1_440
         )
+
+
+def test_prevented_matches_of_an_order_are_one_list_wherever_they_are(path: Path) -> None:
+    pending: list[Published] = []
+    archive = Archive(path, assets_of, lambda: pending)
+    archive.receive([published(1, prevented(1, 10, 7)), published(2, prevented(2, 10, 8))])
+    archive.flush()
+    archive.receive([published(3, prevented(3, 11, 10)), published(4, prevented(4, 10, 9, "BTCUSDC"))])
+    pending.append(published(5, prevented(5, 12, 13)))
+
+    def asked(**which: int | None) -> list[int]:
+        bounds: dict[str, Any] = {"match_id": None, "order_id": None, "from_id": 0, "limit": 500}
+        found = archive.prevented_matches(1, "BTCUSDT", **(bounds | which))
+        return [match.prevented_match_id for match in found]
+
+    assert asked(order_id=10) == [1, 2, 3, 4]  # as taker and as maker
+    assert asked(order_id=9) == []  # an order of another symbol
+    assert asked(order_id=10, from_id=2, limit=2) == [2, 3]
+    assert [asked(match_id=match_id) for match_id in (2, 5, 6)] == [[2], [5], []]
+    assert archive.prevented_matches(2, "BTCUSDT", match_id=1, order_id=None, from_id=0, limit=1) == []
+    archive.receive(pending)
+    archive.flush()
+    assert asked(match_id=5) == [5]
+    archive.stop()
+
+
+def test_a_file_of_an_older_version_is_rebuilt_from_the_journal(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    archive = Archive(path, assets_of)
+    archive.receive([published(1, closed(1))])
+    archive.flush()
+    archive._writer.execute("PRAGMA user_version = 1")
+    archive.stop()
+    opened = open_archive(path, assets_of, 1, tuple)
+    assert (opened.position, opened.version) == (0, module.SCHEMA_VERSION)
+    assert "is of an older version; it is rebuilt from the journal" in caplog.text
+    opened.receive([published(1, closed(1))])
+    opened.stop()
+    again = open_archive(path, assets_of, 1, tuple)
+    assert again.position == 1
+    again.stop()

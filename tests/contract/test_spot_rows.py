@@ -1,0 +1,161 @@
+"""Spot endpoints that look back at what others did: each shows what was done through another route, or why it cannot.
+
+What the documents say of parameters that go together, of weights and of refusals is tried here, over a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.signing import Answer, Caller
+from tests.venue import Venue
+
+SYMBOL = {"symbol": "BTCUSDT"}
+ETH = {"symbol": "ETHUSDT"}
+COMBINATION = {"code": -1128, "msg": "Combination of optional parameters invalid."}
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
+    venue = Venue(tmp_path_factory.mktemp("rows") / "data", profile="current")
+    yield venue
+    venue.stop()
+
+
+@pytest.fixture(scope="module")
+def trader(venue: Venue) -> Iterator[Caller]:
+    caller = Caller(venue.url, venue.key(fund={"USDT": "1000000", "BTC": "10", "ETH": "10"}))
+    yield caller
+    caller.close()
+
+
+def cost(before: Answer, after: Answer) -> int:
+    return int(after.headers["X-MBX-USED-WEIGHT-1M"]) - int(before.headers["X-MBX-USED-WEIGHT-1M"])
+
+
+# --- prevented matches ---------------------------------------------------------------------------------------------
+
+
+def met(trader: Caller, mode: str, side: str = "BUY", quantity: str = "0.02") -> tuple[dict[str, Any], dict[str, Any]]:
+    """An order of an account that meets another one of the same account: what both were answered."""
+    other = "SELL" if side == "BUY" else "BUY"
+    maker = trader.limit_order(**ETH, side=other, price="3000", quantity="0.01")
+    taker = trader.limit_order(**ETH, side=side, price="3000", quantity=quantity, selfTradePreventionMode=mode)
+    assert (maker.status, taker.status) == (200, 200)
+    return maker.body, taker.body
+
+
+def prevented(trader: Caller, **parameters: Any) -> Any:
+    return trader("GET", "/api/v3/myPreventedMatches", ETH | parameters).body
+
+
+@pytest.mark.parametrize(
+    ("mode", "lost"),
+    [
+        ("EXPIRE_MAKER", {"makerPreventedQuantity": "0.01000000"}),
+        ("EXPIRE_TAKER", {"takerPreventedQuantity": "0.02000000"}),
+        ("EXPIRE_BOTH", {"takerPreventedQuantity": "0.02000000", "makerPreventedQuantity": "0.01000000"}),
+        ("DECREMENT", {"takerPreventedQuantity": "0.01000000", "makerPreventedQuantity": "0.01000000"}),
+    ],
+)
+def test_a_prevented_match_is_found_by_its_id_and_by_both_of_its_orders(
+    trader: Caller, mode: str, lost: dict[str, str]
+) -> None:
+    maker, taker = met(trader, mode)
+    told = taker["preventedMatches"][0]
+    [match] = prevented(trader, orderId=taker["orderId"])
+    assert match == {
+        "symbol": "ETHUSDT",
+        "preventedMatchId": told["preventedMatchId"],
+        "takerOrderId": taker["orderId"],
+        "makerSymbol": "ETHUSDT",
+        "makerOrderId": maker["orderId"],
+        "tradeGroupId": -1,
+        "selfTradePreventionMode": mode,
+        "price": "3000.00000000",
+        **lost,
+        "transactTime": taker["transactTime"],
+    }
+    assert prevented(trader, orderId=maker["orderId"]) == [match]
+    assert prevented(trader, preventedMatchId=match["preventedMatchId"]) == [match]
+    trader("DELETE", "/api/v3/openOrders", ETH)
+
+
+def test_prevented_matches_of_an_order_are_read_on_from_an_id(trader: Caller) -> None:
+    for _ in range(3):
+        trader.limit_order(**ETH, side="SELL", price="3000", quantity="0.01")
+    taker = trader.limit_order(**ETH, price="3000", quantity="0.05").body
+    every = prevented(trader, orderId=taker["orderId"])
+    ids = [match["preventedMatchId"] for match in every]
+    assert ids == sorted(ids) and len(ids) == 3
+    assert prevented(trader, orderId=taker["orderId"], fromPreventedMatchId=ids[1]) == every[1:]
+    assert prevented(trader, orderId=taker["orderId"], fromPreventedMatchId=ids[0], limit=2) == every[:2]
+    trader("DELETE", "/api/v3/openOrders", ETH)
+
+
+def test_prevented_matches_are_shown_to_their_account_alone_and_for_their_symbol_alone(
+    venue: Venue, trader: Caller
+) -> None:
+    _, taker = met(trader, "EXPIRE_TAKER")
+    stranger = Caller(venue.url, venue.key())
+    asked = {"orderId": taker["orderId"]}
+    assert stranger("GET", "/api/v3/myPreventedMatches", ETH | asked).body == []
+    assert trader("GET", "/api/v3/myPreventedMatches", SYMBOL | asked).body == []
+    stranger.close()
+    trader("DELETE", "/api/v3/openOrders", ETH)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"limit": 5},
+        {"fromPreventedMatchId": 1},
+        {"preventedMatchId": 1, "orderId": 1},
+        {"preventedMatchId": 1, "fromPreventedMatchId": 1},
+        {"preventedMatchId": 1, "limit": 5},
+        {"orderId": 1, "limit": 5},
+        {"fromPreventedMatchId": 1, "limit": 5},
+    ],
+)
+def test_prevented_matches_take_only_the_documented_combinations(trader: Caller, sent: dict[str, int]) -> None:
+    assert prevented(trader, **sent) == COMBINATION
+
+
+def test_prevented_matches_weigh_by_what_is_asked(trader: Caller) -> None:
+    path, unknown = "/api/v3/myPreventedMatches", {"symbol": "NOPE"}
+    start = trader("GET", "/api/v3/ping", signed=False)
+    by_order = trader("GET", path, ETH | {"orderId": 1})
+    by_id = trader("GET", path, ETH | {"preventedMatchId": 1})
+    refused = trader("GET", path, unknown | {"orderId": 1})
+    assert refused.body == {"code": -1121, "msg": "Invalid symbol."}
+    end = trader("GET", "/api/v3/ping", signed=False)
+    assert [cost(start, by_order), cost(by_order, by_id), cost(refused, end)] == [20, 2, 1]
+    assert cost(by_id, end) == 3  # two for the symbol that does not exist, and the ping
+
+
+# --- block trades ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_can_be_done_here_is_a_block_trade(venue: Venue, trader: Caller) -> None:
+    """A block trade is agreed upon away from the book. Every way of trading here goes through one."""
+    other = Caller(venue.url, venue.key(fund={"ETH": "50"}))
+    other.limit_order(**ETH, side="SELL", price="3100", quantity="50")
+    bought = trader.limit_order(**ETH, price="3100", quantity="50")
+    assert bought.body["status"] == "FILLED"
+    shown = trader("GET", "/api/v3/historicalTrades", ETH | {"limit": 1}, signed=False).body
+    assert shown[-1]["id"] == bought.body["fills"][0]["tradeId"]
+    blocks = trader("GET", "/api/v3/historicalBlockTrades", ETH | {"fromId": 0}, signed=False)
+    assert (blocks.status, blocks.body) == (200, [])
+    other.close()
+
+
+def test_block_trades_want_a_symbol_that_exists_and_an_id(trader: Caller) -> None:
+    path = "/api/v3/historicalBlockTrades"
+    missing = "Mandatory parameter 'fromId' was not sent, was empty/null, or malformed."
+    assert trader("GET", path, ETH, signed=False).body == {"code": -1102, "msg": missing}
+    unknown = trader("GET", path, {"symbol": "NOPE", "fromId": 1}, signed=False)
+    assert unknown.body == {"code": -1121, "msg": "Invalid symbol."}
