@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from sparekey.access.commands import (
     AcceptTotpStep,
     AdvanceClock,
@@ -65,7 +67,7 @@ from sparekey.venue.commands import (
 )
 from sparekey.venue.events import MarketPrint
 from sparekey.venue.listing import OrderLimit
-from sparekey.venue.spot_shard import SpotShard
+from sparekey.venue.spot_shard import MOST_BEGUN, SpotShard
 from tests import golden
 from tests.unit.access.venue_of_keys import entropy
 
@@ -325,6 +327,32 @@ def orders_session() -> golden.Golden:
     return session.golden()
 
 
+def triggers_session() -> golden.Golden:
+    """More stop orders on one price than one command lets begin."""
+    session = Session()
+    session.list_everything()
+    listed = session.spot.rules("BTCUSDT")
+    assert listed is not None
+    session.must(SPOT, ListSymbol(msgspec.structs.replace(listed, max_open_orders=0, max_algo_orders=0)))
+    keys = [session.key(session.account(name), name, whitelist=("127.0.0.1",)) for name in ("ada", "bob")]
+    for key in keys:
+        for asset, amount in (("USDT", "300000"), ("BTC", "9")):
+            session.must(SPOT, Fund(key.account_id, asset, parse_money(amount)))
+    ada, bob = map(session.admission, keys)
+    bid = PlaceOrder(ada, "BTCUSDT", "BUY", "LIMIT", "GTC", ONE // 1_000, price=30_000 * ONE)
+    ask = msgspec.structs.replace(bid, admission=bob, side="SELL")
+    stop = msgspec.structs.replace(ask, type="STOP_LOSS_LIMIT", stop_price=29_500 * ONE, price=28_000 * ONE)
+    for price in (30_000, 29_000):
+        session.must(SPOT, msgspec.structs.replace(bid, price=price * ONE))
+    session.must(SPOT, ask)
+    for _ in range(MOST_BEGUN + 3):
+        session.now_us += SECOND_US // 8
+        session.must(SPOT, stop)
+    session.must(SPOT, msgspec.structs.replace(ask, price=29_000 * ONE))
+    session.must(SPOT, bid)
+    return session.golden()
+
+
 def market_session() -> golden.Golden:
     """A market's ticks, quick and slow, accounts that rest in it and take from it, and recorded prints."""
     session = Session()
@@ -395,7 +423,7 @@ def play_orders(
 
 def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, tick: int, step: int) -> PlaceOrder:
     side = rng.choice(("BUY", "SELL"))
-    kind = rng.choice(("LIMIT", "LIMIT", "LIMIT", "LIMIT", "LIMIT_MAKER", "MARKET", "MARKET"))
+    kind = rng.choice(("LIMIT", "LIMIT", "LIMIT", "LIMIT", "LIMIT_MAKER", "MARKET", "MARKET", *STOPS_PLAYED))
     named = f"mine-{rng.randrange(10_000)}" if rng.random() < 0.3 else ""
     quantity = ONE * rng.randrange(1, 80) // 100 // step * step
     mode = rng.choice(("", "", "", "NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"))
@@ -407,14 +435,16 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
         return PlaceOrder(admission, symbol, side, kind, quantity=quantity, prevention_mode=mode)
     off = rng.choice((-40, -12, -5, -2, -1, 0, 1, 2, 5, 12, 40))
     limit = (price + price * off // 10_000) // tick * tick
+    stop = (price + price * rng.choice((-12, -5, 5, 12)) // 10_000) // tick * tick
     return PlaceOrder(
         admission,
         symbol,
         side,
         kind,
-        rng.choice(("GTC", "GTC", "GTC", "IOC", "FOK")) if kind == "LIMIT" else "",
+        rng.choice(("GTC", "GTC", "GTC", "IOC", "FOK")) if kind == "LIMIT" or kind.endswith("_LIMIT") else "",
         quantity,
-        price=limit,
+        price=0 if kind in ("STOP_LOSS", "TAKE_PROFIT") else limit,
+        stop_price=stop if kind in STOPS_PLAYED else 0,
         client_order_id=named,
         prevention_mode=mode,
         strategy_id=rng.choice((None, 5)),
@@ -422,10 +452,13 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
     )
 
 
+STOPS_PLAYED = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+
 SESSIONS: dict[str, Callable[[], golden.Golden]] = {
     "keys": keys_session,
     "sub_accounts": sub_accounts_session,
     "orders": orders_session,
+    "triggers": triggers_session,
     "market": market_session,
 }
 

@@ -29,6 +29,8 @@ from sparekey.venue.spot_shard import SpotShard
 
 NOW_US = 1_700_000_000_000_000
 FOREVER_US = 2**62
+#: Types that have a time in force.
+TYPES_IN_FORCE = ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
 
 
 def units(text: str | int) -> int:
@@ -100,9 +102,10 @@ class SpotDesk:
         quote: str = "",
         symbol: str = "BTCUSDT",
         tif: str = "GTC",
+        stop: str = "",
         **more: Any,
     ) -> Sequence[Any] | Refusal:
-        """A LIMIT order if a price is given, else a MARKET order."""
+        """A LIMIT order if a price is given, else a MARKET order; of another type if one is named."""
         kind = type or ("LIMIT" if price else "MARKET")
         return self.do(
             PlaceOrder(
@@ -110,10 +113,11 @@ class SpotDesk:
                 symbol,
                 side,
                 kind,
-                tif if kind == "LIMIT" else "",
+                tif if kind in TYPES_IN_FORCE else "",
                 units(quantity) if quantity else 0,
                 units(quote) if quote else 0,
                 units(price) if price else 0,
+                units(stop) if stop else 0,
                 **more,
             )
         )
@@ -126,6 +130,16 @@ class SpotDesk:
         assert isinstance(placed, OrderPlaced)
         assert self.state.open_order(account_id, placed.symbol, order_id=placed.order_id)
         return placed.order_id
+
+    def trade(self, price: str, quantity: str = "0.001") -> Sequence[Any]:
+        """Accounts 8 and 9 make a print at this price, which nobody else's order may have been in the way of."""
+        self.fund(8, BTC=quantity)
+        self.fund(9, USDT="1000000")
+        maker = self.rest(8, "SELL", quantity, price)
+        events = self.order(9, "BUY", quantity, price)
+        assert not isinstance(events, Refusal), events
+        assert [event.maker_order_id for event in events if isinstance(event, Filled)][:1] == [maker]
+        return events
 
     def cancel(self, account_id: int, order_id: int = 0, **more: Any) -> Sequence[Any] | Refusal:
         return self.do(CancelOrder(Admission(account_id, account_id, 1, FOREVER_US), "BTCUSDT", order_id, **more))

@@ -87,6 +87,9 @@ class ToyBank:
         effects, self.effects = self.effects, []
         return effects
 
+    def due(self) -> Any | None:
+        return None
+
     def check(self) -> str:
         return f"the total is {self.total}" if self.total else ""
 

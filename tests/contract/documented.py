@@ -226,6 +226,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
     "PERCENT_PRICE_BY_SIDE": _names("bidMultiplierUp bidMultiplierDown askMultiplierUp askMultiplierDown avgPriceMins"),
     "NOTIONAL": _names("minNotional applyMinToMarket maxNotional applyMaxToMarket avgPriceMins"),
     "MAX_NUM_ORDERS": _names("maxNumOrders"),
+    "MAX_NUM_ALGO_ORDERS": _names("maxNumAlgoOrders"),
 }
 #: JSON types of a candle's twelve values.
 CANDLE = (int, str, str, str, str, str, int, str, int, str, str, str)

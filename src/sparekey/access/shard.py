@@ -73,6 +73,9 @@ class AccessShard:
     def drain(self) -> Sequence[Any]:
         return ()
 
+    def due(self) -> Any | None:
+        return None
+
     def check(self) -> str:
         return ""  # no books are kept here
 

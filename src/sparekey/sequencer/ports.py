@@ -41,6 +41,10 @@ class Machine(Protocol):
 
     def drain(self) -> Sequence[Any]: ...
 
+    def due(self) -> Any | None:
+        """A command that must come before any other, because the last one left something undone; nearly always none."""
+        ...
+
     def check(self) -> str:
         """Asked before every commit: "" while the books balance, else one sentence that says what does not.
 

@@ -57,11 +57,12 @@ def end_process(error: BaseException) -> None:
 class _Lane:
     """A shard's machine with its clock, its last sequence and its last time."""
 
-    __slots__ = ("check", "clock", "drain", "execute", "follow", "seq", "time_us", "touched")
+    __slots__ = ("check", "clock", "drain", "due", "execute", "follow", "seq", "time_us", "touched")
 
     def __init__(self, machine: Machine, clock: Callable[[], int], follow: Follow | None) -> None:
         self.execute = machine.execute
         self.drain = machine.drain
+        self.due = machine.due
         self.check = machine.check
         self.clock = clock
         self.follow = follow
@@ -150,6 +151,8 @@ class Sequencer:
         if self._failure is not None:
             raise self._failure
         lane = self._lanes[shard]
+        while (left := lane.due()) is not None and left != command:
+            self.submit(shard, left)
         time_us = lane.clock()
         if time_us < lane.time_us:
             time_us = lane.time_us
@@ -169,10 +172,18 @@ class Sequencer:
         self._pending.append(Published(record, lane.drain(), position))
         if lane.follow is not None:
             self._tell_others(lane.follow, record)
+        if lane.due() is not None:
+            self._schedule(lambda: self._go_on(shard))
         if not self._scheduled and (not lazy or len(self._pending) >= self._lazy_limit):
             self._scheduled = True
             self._schedule(self.commit)
         return outcome
+
+    def _go_on(self, shard: str) -> None:
+        """What the last command of a shard left undone, unless another one has done it meanwhile."""
+        left = self._lanes[shard].due()
+        if left is not None and self._failure is None:
+            self.submit(shard, left)
 
     def hurry(self) -> None:
         """Somebody has come who will look: what waits lazily is committed, and published, in the loop's next pass."""

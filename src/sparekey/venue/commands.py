@@ -130,6 +130,10 @@ class EndReplay(Command, frozen=True):
     symbol: str
 
 
+class BeginQueued(Command, frozen=True):
+    """Go on with the orders that begin as internal steps: one command does not make all of them begin."""
+
+
 SpotCommand = (
     ListAsset
     | ListSymbol
@@ -144,4 +148,5 @@ SpotCommand = (
     | ReplayPrints
     | EndReplay
     | TransferFunds
+    | BeginQueued
 )

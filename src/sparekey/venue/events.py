@@ -30,7 +30,10 @@ class Funded(Event, frozen=True):
 
 
 class OrderPlaced(Event, frozen=True):
-    """An order was accepted. `hold` is the amount locked (base for SELL, quote for BUY); fills follow as events."""
+    """An order was accepted. `hold` is the amount locked (base for SELL, quote for BUY); fills follow as events.
+
+    `waits`: it does not act yet; a later event says when it does.
+    """
 
     symbol: str
     order_id: int
@@ -50,6 +53,22 @@ class OrderPlaced(Event, frozen=True):
     trailing_delta: int = 0
     strategy_id: int | None = None
     strategy_type: int | None = None
+    waits: bool = False
+
+
+class OrderArmed(Event, frozen=True):
+    """A stop order waits for its price from now on."""
+
+    symbol: str
+    order_id: int
+
+
+class OrderStarted(Event, frozen=True):
+    """An order that waited acts from now on. `hold` is what is locked for it, whatever was before."""
+
+    symbol: str
+    order_id: int
+    hold: int
 
 
 class Filled(Event, frozen=True):
@@ -172,6 +191,8 @@ SpotEvent = (
     | OrderLimitsSet
     | Funded
     | OrderPlaced
+    | OrderArmed
+    | OrderStarted
     | Filled
     | MatchPrevented
     | OrderRested

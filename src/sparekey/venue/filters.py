@@ -16,6 +16,7 @@ LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("LOT_SIZE",))
 MARKET_LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("MARKET_LOT_SIZE",))
 NOTIONAL = Refusal(Reason.FILTER_FAILED, ("NOTIONAL",))
 MAX_NUM_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ORDERS",))
+MAX_NUM_ALGO_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ALGO_ORDERS",))
 
 
 def check_price(rules: SymbolRules, price: int) -> Refusal | None:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+#: All that a symbol can take, in the order in which Binance lists them.
+ORDER_TYPES = (
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+)
+
 
 class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of listing records; array-like in the journal, so fields are only ever appended."""
@@ -55,7 +66,7 @@ class SymbolRules(Rules, frozen=True):
     max_algo_orders: int = 5
     max_iceberg_parts: int = 100
     status: str = "TRADING"
-    order_types: tuple[str, ...] = ("LIMIT", "LIMIT_MAKER", "MARKET")
+    order_types: tuple[str, ...] = ORDER_TYPES
     maker_rate: int = 100_000
     taker_rate: int = 100_000
     default_prevention_mode: str = "EXPIRE_MAKER"

@@ -18,10 +18,12 @@ from sparekey.venue.events import (
     FundsTransferred,
     MarketOpened,
     MatchPrevented,
+    OrderArmed,
     OrderClosed,
     OrderLimitsSet,
     OrderPlaced,
     OrderRested,
+    OrderStarted,
     Printed,
     QuotesTaken,
     SymbolListed,
@@ -80,7 +82,7 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
         event.hold,
         time_us,
         time_us,
-        time_us,
+        -1 if event.waits else time_us,
         is_buy,
         base,
         quote,
@@ -101,6 +103,30 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
     state.count_order(account_id, time_us)
     if state.watched and account_id in state.watched:
         report_new(order, time_us, effects)
+
+
+def _order_armed(state: SpotState, event: OrderArmed, time_us: int, effects: list[Effect]) -> None:
+    market = state.markets[event.symbol]
+    market.triggers.add(market.orders[event.order_id])
+
+
+def _order_started(state: SpotState, event: OrderStarted, time_us: int, effects: list[Effect]) -> None:
+    market = state.markets[event.symbol]
+    order = market.orders[event.order_id]
+    _leave_triggers(state, market, order)
+    if event.hold != order.hold:
+        (order.quote if order.is_buy else order.base).post(order.hold - event.hold, event.hold - order.hold)
+        order.hold = event.hold
+        state.ledger.updated_us[order.account_id] = time_us
+    order.working_us = order.updated_us = time_us
+    if state.watched and order.account_id in state.watched:
+        report_new(order, time_us, effects)
+
+
+def _leave_triggers(state: SpotState, market: SymbolMarket, order: Order) -> None:
+    market.triggers.remove(order)
+    if not market.triggers.queue:
+        state.queued.pop(market.rules.symbol, None)
 
 
 def _order_rested(state: SpotState, event: OrderRested, time_us: int, effects: list[Effect]) -> None:
@@ -129,6 +155,8 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
         state.participants.note_taken(event.symbol, quote, account_bought)
     market.touch(event.buyer_is_maker, price)
     market.count_trade(price, quantity, quote, time_us)
+    if market.triggers.cross(price):
+        state.queued[event.symbol] = market
     market.update_id += 1
     effects.append(
         Print(
@@ -237,6 +265,8 @@ def _order_closed(state: SpotState, event: OrderClosed, time_us: int, effects: l
     if order.level is not None:
         (market.bids if order.is_buy else market.asks).remove(order)
         market.update_id += 1
+    elif order.working_us < 0:
+        _leave_triggers(state, market, order)
     hold = order.hold
     if hold:
         (order.quote if order.is_buy else order.base).post(hold, -hold)
@@ -276,6 +306,8 @@ def _printed(state: SpotState, event: Printed, time_us: int, effects: list[Effec
         taken[one.price] = taken.get(one.price, 0) + one.quantity
         market.touch(one.buyer_is_maker, one.price)
         market.count_trade(one.price, one.quantity, quote, time_us)
+        if market.triggers.cross(one.price):
+            state.queued[event.symbol] = market
         effects.append(Print(event.symbol, trade_id, time_us, one.price, one.quantity, quote, one.buyer_is_maker))
         trade_id += 1
     market.update_id += 1
@@ -345,6 +377,8 @@ def _fence_raised(state: SpotState, event: FenceRaised, time_us: int, effects: l
 
 _APPLIERS: dict[type, Callable[[SpotState, Any, int, list[Effect]], None]] = {
     OrderPlaced: _order_placed,
+    OrderArmed: _order_armed,
+    OrderStarted: _order_started,
     OrderRested: _order_rested,
     Filled: _filled,
     MatchPrevented: _match_prevented,

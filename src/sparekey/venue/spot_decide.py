@@ -6,7 +6,7 @@ A placement is judged in Binance's order: admission, order limit, order type, fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparekey.terms.admissions import Admission
@@ -15,6 +15,7 @@ from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import notional
 from sparekey.venue import filters
+from sparekey.venue.beginning import Intent, begin
 from sparekey.venue.commands import (
     CancelOpenOrders,
     CancelOrder,
@@ -37,12 +38,12 @@ from sparekey.venue.events import (
     OrderClosed,
     OrderLimitsSet,
     OrderPlaced,
-    OrderRested,
     SymbolListed,
 )
-from sparekey.venue.matching import Match, best_offer, match
+from sparekey.venue.matching import best_offer
 from sparekey.venue.orders import Order, generated_cancel_id, generated_client_order_id
 from sparekey.venue.spot_state import SpotState, SymbolMarket
+from sparekey.venue.triggers import STOPS, STOPS_TO_MARKET
 
 Decision = tuple[Event, ...] | list[Any] | Refusal
 
@@ -53,16 +54,12 @@ _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
 _MARKET_CLOSED = Refusal(Reason.MARKET_CLOSED)
 _FENCED = Refusal(Reason.KEY_FENCED)
 _DUPLICATE = Refusal(Reason.CLIENT_ORDER_ID_DUPLICATE)
-_WOULD_MATCH = Refusal(Reason.WOULD_MATCH)
 _ORDER_UNKNOWN = Refusal(Reason.ORDER_UNKNOWN)
 _ID_MISMATCH = Refusal(Reason.CLIENT_ORDER_ID_MISMATCH)
 _RESTRICTED = Refusal(Reason.CANCEL_RESTRICTED)
 _PREVENTION_MODE = Refusal(Reason.PREVENTION_MODE_NOT_ALLOWED)
 _ICEBERG = Refusal(Reason.ICEBERG_NOT_ENABLED)
 _TRAILING = Refusal(Reason.TRAILING_NOT_ENABLED)
-_LIQUIDITY_NONE = Refusal(Reason.LIQUIDITY_NONE)
-_LIQUIDITY_BELOW_LOT = Refusal(Reason.LIQUIDITY_BELOW_LOT, ("LOT_SIZE",))
-_NOTIONAL_ZERO = Refusal(Reason.NOTIONAL_ZERO)
 
 
 def decide(state: SpotState, command: Any, now_us: int) -> Decision:
@@ -102,22 +99,34 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         return _PREVENTION_MODE
     is_buy = command.side == "BUY"
     own = market.by_client_order_id.get(account_id)
-    refusal = _check_filters(state, market, command, is_buy, 0 if own is None else len(own), now_us)
+    refusal = _check_filters(state, market, command, is_buy, own or {}, now_us)
     if refusal is not None:
         return refusal
     order_id = market.next_order_id
     client_order_id = command.client_order_id
     if client_order_id and own is not None and client_order_id in own:
         return _DUPLICATE
-    if kind == "MARKET":
-        outcome = _market_order(state, market, command, order_id, mode, is_buy)
-    else:
-        outcome = _priced_order(state, market, command, order_id, mode, is_buy)
-    if isinstance(outcome, Refusal):
-        return outcome
+    beginning = begin(
+        state,
+        market,
+        Intent(
+            order_id,
+            account_id,
+            is_buy,
+            kind,
+            command.time_in_force,
+            command.price,
+            command.quantity,
+            command.quote_quantity,
+            mode,
+            command.stop_price,
+            command.trailing_delta,
+        ),
+    )
+    if isinstance(beginning, Refusal):
+        return beginning
     if command.check_only:
         return ()
-    hold, events = outcome
     placed = OrderPlaced(
         command.symbol,
         order_id,
@@ -130,15 +139,16 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         command.quantity,
         command.quote_quantity,
         command.price,
-        hold,
+        beginning.hold,
         mode,
         command.stop_price,
         command.iceberg_quantity,
         command.trailing_delta,
         command.strategy_id,
         command.strategy_type,
+        beginning.waits,
     )
-    return [placed, *events]
+    return [placed, *beginning.events]
 
 
 def _fenced(state: SpotState, admission: Admission) -> bool:
@@ -159,10 +169,20 @@ def _check_order_limits(state: SpotState, account_id: int, now_us: int) -> Refus
 
 
 def _check_filters(
-    state: SpotState, market: SymbolMarket, command: PlaceOrder, is_buy: bool, open_count: int, now_us: int
+    state: SpotState,
+    market: SymbolMarket,
+    command: PlaceOrder,
+    is_buy: bool,
+    own: Mapping[str, Order],
+    now_us: int,
 ) -> Refusal | None:
+    """`own` are the account's open orders on the symbol."""
     rules = market.rules
-    price, quantity = command.price, command.quantity
+    price, quantity, stop = command.price, command.quantity, command.stop_price
+    if stop:
+        refusal = filters.check_price(rules, stop)
+        if refusal is not None:
+            return refusal
     if command.type == "MARKET":
         reference = market.reference_price(now_us) or best_offer(market, state.participants, is_buy)
         if quantity:
@@ -176,6 +196,13 @@ def _check_filters(
             refusal = filters.check_market_notional(rules, command.quote_quantity)
         if refusal is not None:
             return refusal
+    elif command.type in STOPS_TO_MARKET:
+        reference = stop or market.reference_price(now_us)
+        refusal = filters.check_lot(rules, quantity) or (
+            filters.check_market_notional(rules, notional(reference, quantity)) if reference else None
+        )
+        if refusal is not None:
+            return refusal
     else:
         refusal = (
             filters.check_price(rules, price)
@@ -185,115 +212,12 @@ def _check_filters(
         )
         if refusal is not None:
             return refusal
-    if rules.max_open_orders and open_count >= rules.max_open_orders:
+    if rules.max_open_orders and len(own) >= rules.max_open_orders:
         return filters.MAX_NUM_ORDERS
-    return None
-
-
-def _priced_order(
-    state: SpotState, market: SymbolMarket, command: PlaceOrder, order_id: int, mode: str, is_buy: bool
-) -> tuple[int, list[Any]] | Refusal:
-    """LIMIT and LIMIT_MAKER: the hold, and the events after `OrderPlaced`."""
-    symbol, price, quantity = command.symbol, command.price, command.quantity
-    account_id = command.admission.account_id
-    hold = notional(price, quantity) if is_buy else quantity
-    if not hold:
-        return _NOTIONAL_ZERO
-    refusal = _check_balance(state, market, account_id, is_buy, hold)
-    if refusal is not None:
-        return refusal
-    best = best_offer(market, state.participants, is_buy)
-    if not best or (best > price if is_buy else best < price):
-        # Nothing to match: most orders end here.
-        if command.time_in_force == "IOC":
-            return hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")]
-        if command.time_in_force == "FOK":
-            return hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")]
-        return hold, [OrderRested(symbol, order_id)]
-    if command.type == "LIMIT_MAKER":
-        return _WOULD_MATCH
-    result = match(
-        market,
-        state.participants,
-        order_id=order_id,
-        account_id=account_id,
-        is_buy=is_buy,
-        limit_price=price,
-        quantity=quantity,
-        quote_quantity=0,
-        prevention_mode=mode,
-    )
-    if command.time_in_force == "FOK" and result.executed < quantity:
-        return hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")]
-    events = result.events
-    if result.ended:
-        events.append(OrderClosed(symbol, order_id, "EXPIRED_IN_MATCH"))
-    elif not result.remaining:
-        events.append(OrderClosed(symbol, order_id, "FILLED"))
-    elif command.time_in_force == "IOC":
-        events.append(OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED"))
-    else:
-        events.append(OrderRested(symbol, order_id))
-    return hold, events
-
-
-def _market_order(
-    state: SpotState, market: SymbolMarket, command: PlaceOrder, order_id: int, mode: str, is_buy: bool
-) -> tuple[int, list[Any]] | Refusal:
-    """MARKET by quantity or by quote quantity: whole or as far as the book goes, never resting."""
-    account_id = command.admission.account_id
-    result = match(
-        market,
-        state.participants,
-        order_id=order_id,
-        account_id=account_id,
-        is_buy=is_buy,
-        limit_price=0,
-        quantity=command.quantity,
-        quote_quantity=command.quote_quantity,
-        prevention_mode=mode,
-    )
-    if command.quote_quantity:
-        refusal = _check_fitted(market, result)
-        if refusal is not None:
-            return refusal
-        hold = result.spent if is_buy else result.executed
-    else:
-        hold = result.spent if is_buy else command.quantity
-    refusal = _check_balance(state, market, account_id, is_buy, hold)
-    if refusal is not None:
-        return refusal
-    events = result.events
-    if result.ended:
-        events.append(OrderClosed(command.symbol, order_id, "EXPIRED_IN_MATCH"))
-    elif result.satisfied or (not result.remaining and not command.quote_quantity):
-        events.append(OrderClosed(command.symbol, order_id, "FILLED"))
-    else:
-        events.append(OrderClosed(command.symbol, order_id, "EXPIRED", "INSUFFICIENT_LIQUIDITY"))
-    return hold, events
-
-
-def _check_fitted(market: SymbolMarket, result: Match) -> Refusal | None:
-    """A quote quantity becomes a quantity that the lot filters must allow (spot documentation, "reverse MARKET")."""
-    rules = market.rules
-    if result.executed:
-        if result.executed < rules.min_quantity:
-            return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_BELOW_LOT
-        if rules.max_quantity and result.executed > rules.max_quantity:
-            return filters.LOT_SIZE
-        return filters.check_market_lot(rules, result.executed)
-    if result.ended or result.prevented:
-        return None
-    return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_NONE
-
-
-def _check_balance(
-    state: SpotState, market: SymbolMarket, account_id: int, is_buy: bool, needed: int
-) -> Refusal | None:
-    asset = market.rules.quote_asset if is_buy else market.rules.base_asset
-    free = state.ledger.free(account_id, asset)
-    if free < needed:
-        return Refusal(Reason.BALANCE_INSUFFICIENT, (asset, free, needed))
+    if command.type in STOPS and rules.max_algo_orders:
+        algo_orders = sum(order.type in STOPS for order in own.values())
+        if algo_orders >= rules.max_algo_orders:
+            return filters.MAX_NUM_ALGO_ORDERS
     return None
 
 

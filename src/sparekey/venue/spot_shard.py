@@ -1,7 +1,8 @@
 """The spot shard as the sequencer's machine: decide, apply, write down; and the market's steps between them.
 
 Hand it the wire clock. A tick of the market acts in several steps, each decided on what the one before left: quotes
-are renewed, resting orders that now cross them are filled, and then each taker acts.
+are renewed, resting orders that now cross them are filled, and then each taker acts. Orders whose trigger a print
+crossed begin right after the step that printed, each in a step of its own.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import msgspec
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import fee, notional
+from sparekey.venue.beginning import decide_queued
 from sparekey.venue.book_watch import report_books
-from sparekey.venue.commands import EndReplay, MarketTick, ReplayPrints, SpotCommand
+from sparekey.venue.commands import BeginQueued, EndReplay, MarketTick, ReplayPrints, SpotCommand
 from sparekey.venue.effects import Effect
 from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, QuotesTaken, SpotEvent
 from sparekey.venue.liquidity import Participants, Taker
@@ -31,6 +33,9 @@ from sparekey.venue.spot_state import SpotState, SymbolMarket
 _NOT_OPEN = Refusal(Reason.REQUEST_INVALID, ("The market is not open.",))
 _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
 
+#: More orders than this do not begin as internal steps of one command; the others are the first thing after it.
+MOST_BEGUN = 1_000
+
 
 class SpotShard:
     """Implements the sequencer's `Machine`. `state` is the same object for the shard's whole life."""
@@ -41,22 +46,36 @@ class SpotShard:
         self.participants = participants
         self.state = SpotState(participants)
         self._effects: list[Effect] = []
+        #: orders out of the queues that began in the present command
+        self._begun = 0
         self._commands = msgspec.msgpack.Decoder(SpotCommand)
         event_type: Any = reduce(or_, participants.event_types, SpotEvent)
         self._events = msgspec.msgpack.Decoder(list[event_type])
 
     def execute(self, command: Any, time_us: int) -> Sequence[Any] | Refusal:
         kind = command.__class__
+        self._begun = 0
         if kind is MarketTick:
             return self._tick(command, time_us)
         if kind is ReplayPrints:
             return self._replay(command, time_us)
         if kind is EndReplay:
             return self._end_replay(command, time_us)
+        if kind is BeginQueued:
+            events: list[Any] = []
+            self._begin_queued(time_us, events)
+            return events
         outcome = decide(self.state, command, time_us)
         if outcome.__class__ is not Refusal and outcome:
             self.apply(outcome, time_us)  # type: ignore[arg-type]
+            if self.state.queued:
+                events = list(outcome)  # type: ignore[arg-type]
+                self._begin_queued(time_us, events)
+                return events
         return outcome
+
+    def due(self) -> Any | None:
+        return BeginQueued() if self.state.queued else None
 
     def apply(self, events: Sequence[Any], time_us: int) -> None:
         state, effects = self.state, self._effects
@@ -142,6 +161,19 @@ class SpotShard:
         if decided:
             self.apply(decided, time_us)
             events += decided
+            if self.state.queued:
+                self._begin_queued(time_us, events)
+
+    def _begin_queued(self, time_us: int, events: list[Any]) -> None:
+        """The orders in the queues begin, in their order, up to as many as a command lets begin."""
+        state = self.state
+        while state.queued and self._begun < MOST_BEGUN:
+            market = next(iter(state.queued.values()))
+            order = market.orders[next(iter(market.triggers.queue))]
+            decided = decide_queued(state, market, order)
+            self.apply(decided, time_us)
+            events += decided
+            self._begun += 1
 
     def _crossed(self, market: SymbolMarket) -> list[Any]:
         """Resting orders that the new quotes cross: they are makers, at their own price, as far as the quotes go."""

@@ -72,7 +72,7 @@ class SymbolMarket:
         self.taken_asks: dict[int, int] = {}
         #: the participants renewed their quotes since the book was last told to who watches it
         self.renewed = False
-        self.triggers = Triggers()
+        self.triggers = Triggers(self.orders)
         #: [derived] (minute, trade id) that the average below belongs to
         self._average = (-1, -1, 0)
 
@@ -135,6 +135,7 @@ class SpotState:
         "order_counts_used",
         "order_limits",
         "participants",
+        "queued",
         "time_us",
         "transfers",
         "watched",
@@ -158,6 +159,8 @@ class SpotState:
         self.watched: set[int] = set()
         #: books that somebody watches, by symbol; no state either (see `book_watch`)
         self.watched_books: dict[str, SymbolMarket] = {}
+        #: [derived] symbols with orders in the queue of their triggers
+        self.queued: dict[str, SymbolMarket] = {}
 
     # --- what replies read (wire.ports.SpotView) -----------------------------------------------------------------
 
@@ -262,13 +265,18 @@ class SpotState:
         held: dict[tuple[int, str], int] = {}
         for market in self.markets.values():
             resting = [*market.bids.orders_from_best(), *market.asks.orders_from_best()]
-            if sorted(order.order_id for order in resting) != sorted(market.orders):
-                problem = problem or f"the book of {market.rules.symbol} does not hold exactly the open orders"
-            for order in resting:
+            waiting = [market.orders[order_id] for order_id in market.triggers.waiting()]
+            if sorted(order.order_id for order in (*resting, *waiting)) != sorted(market.orders):
+                problem = problem or f"book and triggers of {market.rules.symbol} do not hold exactly the open orders"
+            for order in (*resting, *waiting):
                 asset = (order.quote if order.is_buy else order.base).books.asset
                 held[order.account_id, asset] = held.get((order.account_id, asset), 0) + order.hold
-                if order.hold != order.hold_needed():
+                if (order.price or not order.is_buy) and order.hold != order.hold_needed():
                     problem = problem or f"order {order.order_id} of {order.symbol} holds {order.hold}"
+            if any(order.working_us >= 0 for order in waiting) or any(order.working_us < 0 for order in resting):
+                problem = problem or f"an order of {market.rules.symbol} works while it waits"
+            if bool(market.triggers.queue) != (market.rules.symbol in self.queued):
+                problem = problem or f"the queue of {market.rules.symbol} is not looked at"
             best_bid, best_ask = market.bids.best_price(), market.asks.best_price()
             if best_bid and best_ask and best_bid >= best_ask:
                 problem = problem or f"the book of {market.rules.symbol} is crossed"
@@ -308,6 +316,7 @@ class SpotState:
             market.triggers.dump(),
             [order.dump() for order in market.bids.orders_from_best()],
             [order.dump() for order in market.asks.orders_from_best()],
+            [order.dump() for _, order in sorted(market.orders.items()) if order.working_us < 0],
         ]
 
     def load(self, data: Any) -> None:
@@ -322,6 +331,7 @@ class SpotState:
         self.fences = dict(fences)
         self.ledger.load(ledger)
         self.markets.clear()
+        self.queued.clear()
         for row in markets:
             self._load_market(row)
         self.participants.load(participants)
@@ -337,8 +347,11 @@ class SpotState:
         market.taken_bids = dict(row[8])
         market.taken_asks = dict(row[9])
         market.triggers.load(row[10])
+        if market.triggers.queue:
+            self.queued[rules.symbol] = market
         loaded: list[Order] = []
-        for order_row in (*row[11], *row[12]):
+        waiting = row[13] if len(row) > 13 else ()
+        for order_row in (*row[11], *row[12], *waiting):
             account_id = order_row[1]
             order = load_order(
                 rules.symbol,
@@ -346,7 +359,8 @@ class SpotState:
                 self.ledger.balance(account_id, rules.base_asset),
                 self.ledger.balance(account_id, rules.quote_asset),
             )
-            (market.bids if order.is_buy else market.asks).add(order)
+            if order.working_us >= 0:
+                (market.bids if order.is_buy else market.asks).add(order)
             loaded.append(order)
         loaded.sort(key=lambda order: order.order_id)
         for order in loaded:

@@ -179,4 +179,5 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
             "avgPriceMins": rules.average_price_minutes,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.max_algo_orders},
     ]

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sparekey.terms.money import format_money
-from sparekey.venue.events import Filled, MatchPrevented, OrderClosed, OrderPlaced
+from sparekey.venue.events import Filled, MatchPrevented, OrderClosed, OrderPlaced, OrderStarted
 from sparekey.wire.calls import Call
 from sparekey.wire.ports import FillView, OrderView
 
@@ -162,7 +162,8 @@ def encode_placement(
 ) -> bytes:
     """What a placement's events say, as ACK, RESULT or FULL. The first event is the order's `OrderPlaced`.
 
-    Filled, expired or resting is told from the events, so the reply is what the journal says and nothing else.
+    Filled, expired or resting is told from the events, so the reply is what the journal says and nothing else. What
+    other orders then did whose triggers this one set off, came after the placement and is not part of its reply.
     """
     placed: OrderPlaced = events[0]
     order_id = placed.order_id
@@ -202,6 +203,8 @@ def encode_placement(
             )
         elif kind is OrderClosed and event.order_id == order_id:
             status, expiry_reason = event.status, event.expiry_reason
+        elif kind is OrderStarted:
+            break
     market = placed.type == "MARKET"
     return _encode(
         OrderResult(
@@ -219,7 +222,7 @@ def encode_placement(
             placed.time_in_force or "GTC",
             placed.type,
             placed.side,
-            time,
+            -1 if placed.waits else time,
             placed.prevention_mode,
             iceberg_qty=_optional_amount(placed.iceberg_quantity),
             stop_price=_optional_amount(placed.stop_price),

@@ -23,6 +23,7 @@ _encode = msgspec.json.Encoder().encode
 _ZERO = format_money(0)
 #: Execution ids grow from report to report, and not by one: so many fit behind each record's position.
 _EXECUTIONS_A_RECORD = 1 << 16
+_NEVER_REST = ("MARKET", "STOP_LOSS", "TAKE_PROFIT")
 
 
 class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
@@ -132,7 +133,8 @@ def execution_report(
     stopped = execution == "TRADE_PREVENTION"
     cancelled = execution == "CANCELED"
     status = report.status
-    rests = order.type != "MARKET" and order.time_in_force not in ("IOC", "FOK")
+    works = order.working_us >= 0
+    rests = works and order.type not in _NEVER_REST and order.time_in_force not in ("IOC", "FOK")
     time = _time(report.time_us, microseconds)
     return ExecutionReport(
         event_time=time,
@@ -159,8 +161,8 @@ def execution_report(
         trade_id=report.trade_id,
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
         execution_id=execution_id,
-        # Every accepted order begins with w true, also one that takes and never rests (Binance's worked example).
-        on_the_book=execution == "NEW" or (rests and status in ("NEW", "PARTIALLY_FILLED")),
+        # Every order that works begins with w true, also one that takes and never rests (Binance's worked example).
+        on_the_book=(works and execution == "NEW") or (rests and status in ("NEW", "PARTIALLY_FILLED")),
         is_maker=report.is_maker,
         ignored=traded,
         created=_time(order.created_us, microseconds),
@@ -169,7 +171,7 @@ def execution_report(
         quote_quantity=format_money(order.quote_quantity),
         strategy_id=UNSET if order.strategy_id is None else order.strategy_id,
         strategy_type=UNSET if order.strategy_type is None else order.strategy_type,
-        working_time=UNSET if order.working_us < 0 else _time(order.working_us, microseconds),
+        working_time=_time(order.working_us, microseconds) if works else UNSET,
         prevention_mode=order.prevention_mode,
         prevented=format_money(order.prevented_quantity) if order.prevented_quantity else UNSET,
         last_prevented=format_money(report.prevented) if stopped else UNSET,

@@ -1,0 +1,204 @@
+"""How an order begins, whenever that is: on placement, when its trigger is crossed, when its list lets it.
+
+One way for all of them. A stop order begins by waiting for its price; every other order takes what it meets, and then
+rests or ends. Looks at the state and changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+from sparekey.terms.rounding import notional
+from sparekey.venue import filters
+from sparekey.venue.events import OrderArmed, OrderClosed, OrderRested, OrderStarted
+from sparekey.venue.matching import Match, best_offer, match
+from sparekey.venue.orders import Order
+from sparekey.venue.spot_state import SpotState, SymbolMarket
+from sparekey.venue.triggers import STOPS, STOPS_TO_MARKET, fires_above
+
+_WOULD_MATCH = Refusal(Reason.WOULD_MATCH)
+_WOULD_TRIGGER = Refusal(Reason.WOULD_TRIGGER)
+_LIQUIDITY_NONE = Refusal(Reason.LIQUIDITY_NONE)
+_LIQUIDITY_BELOW_LOT = Refusal(Reason.LIQUIDITY_BELOW_LOT, ("LOT_SIZE",))
+_NOTIONAL_ZERO = Refusal(Reason.NOTIONAL_ZERO)
+
+
+class Intent(msgspec.Struct, frozen=True, gc=False):
+    """What an order wants, in the state or not yet. `held` is what is locked for it already."""
+
+    order_id: int
+    account_id: int
+    is_buy: bool
+    type: str
+    time_in_force: str
+    price: int
+    quantity: int
+    quote_quantity: int
+    prevention_mode: str
+    stop_price: int = 0
+    trailing_delta: int = 0
+    held: int = 0
+
+
+class Beginning(msgspec.Struct, frozen=True, gc=False):
+    """`hold` is what must be locked before `events` happen, all in all. `waits`: the order only waits for its price."""
+
+    hold: int
+    events: list[Any]
+    waits: bool = False
+
+
+def intent_of(order: Order) -> Intent:
+    return Intent(
+        order.order_id,
+        order.account_id,
+        order.is_buy,
+        order.type,
+        order.time_in_force,
+        order.price,
+        order.quantity,
+        order.quote_quantity,
+        order.prevention_mode,
+        order.stop_price,
+        order.trailing_delta,
+        order.hold,
+    )
+
+
+def begin(state: SpotState, market: SymbolMarket, intent: Intent, *, triggered: bool = False) -> Beginning | Refusal:
+    """`triggered`: the price that a stop order waits for was reached."""
+    kind = intent.type
+    if kind in STOPS:
+        if not triggered:
+            return _wait(state, market, intent)
+        return _take(state, market, intent) if kind in STOPS_TO_MARKET else _take_or_rest(state, market, intent)
+    return _take(state, market, intent) if kind == "MARKET" else _take_or_rest(state, market, intent)
+
+
+def decide_queued(state: SpotState, market: SymbolMarket, order: Order) -> list[Any]:
+    """The step of an order in the queue: its trigger was crossed. It cannot be refused any more, so it ends instead."""
+    symbol, order_id = order.symbol, order.order_id
+    outcome = begin(state, market, intent_of(order), triggered=True)
+    if isinstance(outcome, Refusal):
+        return [OrderClosed(symbol, order_id, "EXPIRED", "REJECTED")]
+    return [OrderStarted(symbol, order_id, outcome.hold), *outcome.events]
+
+
+def _wait(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning | Refusal:
+    """What is locked is what the order will need: at its price, else at its stop price, else at the last price."""
+    last, stop = market.last_price, intent.stop_price
+    if stop and last and (last >= stop if fires_above(intent.type, intent.is_buy) else last <= stop):
+        return _WOULD_TRIGGER
+    price = intent.price or stop or last
+    hold = notional(price, intent.quantity) if intent.is_buy else intent.quantity
+    if not hold and price:
+        return _NOTIONAL_ZERO
+    refusal = _check_balance(state, market, intent, hold)
+    if refusal is not None:
+        return refusal
+    return Beginning(hold, [OrderArmed(market.rules.symbol, intent.order_id)], True)
+
+
+def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning | Refusal:
+    """Orders with a price."""
+    symbol, order_id, price, quantity = market.rules.symbol, intent.order_id, intent.price, intent.quantity
+    is_buy = intent.is_buy
+    hold = notional(price, quantity) if is_buy else quantity
+    if not hold:
+        return _NOTIONAL_ZERO
+    refusal = _check_balance(state, market, intent, hold)
+    if refusal is not None:
+        return refusal
+    best = best_offer(market, state.participants, is_buy)
+    if not best or (best > price if is_buy else best < price):
+        # Nothing to match: most orders end here.
+        if intent.time_in_force == "IOC":
+            return Beginning(hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")])
+        if intent.time_in_force == "FOK":
+            return Beginning(hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")])
+        return Beginning(hold, [OrderRested(symbol, order_id)])
+    if intent.type == "LIMIT_MAKER":
+        return _WOULD_MATCH
+    result = match(
+        market,
+        state.participants,
+        order_id=order_id,
+        account_id=intent.account_id,
+        is_buy=is_buy,
+        limit_price=price,
+        quantity=quantity,
+        quote_quantity=0,
+        prevention_mode=intent.prevention_mode,
+    )
+    if intent.time_in_force == "FOK" and result.executed < quantity:
+        return Beginning(hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")])
+    events = result.events
+    if result.ended:
+        events.append(OrderClosed(symbol, order_id, "EXPIRED_IN_MATCH"))
+    elif not result.remaining:
+        events.append(OrderClosed(symbol, order_id, "FILLED"))
+    elif intent.time_in_force == "IOC":
+        events.append(OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED"))
+    else:
+        events.append(OrderRested(symbol, order_id))
+    return Beginning(hold, events)
+
+
+def _take(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning | Refusal:
+    """Orders at any price, by quantity or by quote quantity: whole or as far as the book goes, never resting."""
+    symbol, order_id, is_buy = market.rules.symbol, intent.order_id, intent.is_buy
+    result = match(
+        market,
+        state.participants,
+        order_id=order_id,
+        account_id=intent.account_id,
+        is_buy=is_buy,
+        limit_price=0,
+        quantity=intent.quantity,
+        quote_quantity=intent.quote_quantity,
+        prevention_mode=intent.prevention_mode,
+    )
+    if intent.quote_quantity:
+        refusal = _check_fitted(market, result)
+        if refusal is not None:
+            return refusal
+        hold = result.spent if is_buy else result.executed
+    else:
+        hold = result.spent if is_buy else intent.quantity
+    refusal = _check_balance(state, market, intent, hold)
+    if refusal is not None:
+        return refusal
+    events = result.events
+    if result.ended:
+        events.append(OrderClosed(symbol, order_id, "EXPIRED_IN_MATCH"))
+    elif result.satisfied or (not result.remaining and not intent.quote_quantity):
+        events.append(OrderClosed(symbol, order_id, "FILLED"))
+    else:
+        events.append(OrderClosed(symbol, order_id, "EXPIRED", "INSUFFICIENT_LIQUIDITY"))
+    return Beginning(hold, events)
+
+
+def _check_fitted(market: SymbolMarket, result: Match) -> Refusal | None:
+    """A quote quantity becomes a quantity that the lot filters must allow (spot documentation, "reverse MARKET")."""
+    rules = market.rules
+    if result.executed:
+        if result.executed < rules.min_quantity:
+            return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_BELOW_LOT
+        if rules.max_quantity and result.executed > rules.max_quantity:
+            return filters.LOT_SIZE
+        return filters.check_market_lot(rules, result.executed)
+    if result.ended or result.prevented:
+        return None
+    return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_NONE
+
+
+def _check_balance(state: SpotState, market: SymbolMarket, intent: Intent, needed: int) -> Refusal | None:
+    asset = market.rules.quote_asset if intent.is_buy else market.rules.base_asset
+    free = state.ledger.free(intent.account_id, asset) + intent.held
+    if free < needed:
+        return Refusal(Reason.BALANCE_INSUFFICIENT, (asset, free, needed))
+    return None
