@@ -87,6 +87,8 @@ MATRIX: dict[tuple[str, str], Documented] = {
     ("GET", "/api/v3/ticker/price"): _open(**_SYMBOL),
     ("GET", "/api/v3/ticker/bookTicker"): _open(**_SYMBOL),
     ("GET", "/api/v3/ticker"): _open(**_SYMBOL),
+    ("GET", "/api/v3/referencePrice"): _open(symbol="BTCUSDC"),
+    ("GET", "/api/v3/referencePrice/calculation"): _open(symbol="BTCUSDC"),
     ("POST", "/api/v3/order"): _trade(**_PLACEMENT),
     ("POST", "/api/v3/order/test"): _trade(**_PLACEMENT),
     ("DELETE", "/api/v3/order"): _trade(**_AN_ORDER),

@@ -51,6 +51,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "GET /api/v3/ticker": _names(_TICKER),
     "GET /api/v3/ticker/price": _names("symbol price"),
     "GET /api/v3/ticker/bookTicker": _names("symbol bidPrice bidQty askPrice askQty"),
+    "GET /api/v3/referencePrice": _names("symbol referencePrice timestamp"),
+    "GET /api/v3/referencePrice/calculation": _names("symbol calculationType bucketCount bucketWidthMs"),
     "POST /api/v3/order": _names(f"{_RESULT} fills"),
     "DELETE /api/v3/order": _names(_CANCEL),
     "DELETE /api/v3/openOrders": _names(_CANCEL),

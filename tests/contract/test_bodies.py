@@ -16,6 +16,7 @@ from tests.venue import Credentials, Venue
 
 _SYMBOL = {"symbol": "BTCUSDT"}
 _OTHER_SYMBOL = {"symbol": "ETHUSDT"}
+_REFERENCED = {"symbol": "BTCUSDC"}
 _PRICE = "60000"
 _SUB = {"email": "{sub}"}
 _SUB_KEY = _SUB | {"subAccountApiKey": "{sub key}"}
@@ -42,6 +43,8 @@ PUBLIC: dict[str, dict[str, Any]] = {
     "GET /api/v3/ticker": _SYMBOL,
     "GET /api/v3/ticker/price": _SYMBOL,
     "GET /api/v3/ticker/bookTicker": _SYMBOL,
+    "GET /api/v3/referencePrice": _REFERENCED,
+    "GET /api/v3/referencePrice/calculation": _REFERENCED,
     "GET /sapi/v1/system/status": {},
     "GET /fapi/v1/exchangeInfo": {},
     "GET /dapi/v1/exchangeInfo": {},
@@ -177,7 +180,7 @@ class Trading:
         self.venue = venue
         self.key = venue.key(fund={"USDT": "100000", "BTC": "1", "ETH": "1"})
         self.call = Caller(venue.url, self.key)
-        other = Caller(venue.url, venue.key(fund={"BTC": "1", "USDT": "100000"}))
+        other = Caller(venue.url, venue.key(fund={"BTC": "1", "USDT": "100000", "USDC": "1000"}))
         placed = [
             other.limit_order(side="SELL", price=_PRICE, quantity="0.5"),
             self.call.limit_order(price=_PRICE, quantity="0.1"),
@@ -186,9 +189,11 @@ class Trading:
             self.call.limit_order(price="41000", quantity="0.01"),
             self.call.limit_order(**_OTHER_SYMBOL, side="SELL", price="3000", quantity="0.01"),
             self.call.limit_order(**_OTHER_SYMBOL, price="3000", quantity="0.01", timeInForce="IOC"),
+            self.call.limit_order(**_REFERENCED, side="SELL", price=_PRICE, quantity="0.01"),
+            other.limit_order(**_REFERENCED, price=_PRICE, quantity="0.01"),
         ]
         other.close()
-        assert [answer.status for answer in placed] == [200] * 7, placed
+        assert [answer.status for answer in placed] == [200] * 9, placed
         self.sub_call = self.open_sub_account()
         venue.ask("PUT", f"/accounts/{self.key.email}/broker", {"broker": True})
         empty = self.call("POST", "/sapi/v1/broker/subAccount").body["subaccountId"]

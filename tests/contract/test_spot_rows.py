@@ -159,3 +159,45 @@ def test_block_trades_want_a_symbol_that_exists_and_an_id(trader: Caller) -> Non
     assert trader("GET", path, ETH, signed=False).body == {"code": -1102, "msg": missing}
     unknown = trader("GET", path, {"symbol": "NOPE", "fromId": 1}, signed=False)
     assert unknown.body == {"code": -1121, "msg": "Invalid symbol."}
+
+
+# --- the reference price ---------------------------------------------------------------------------------------------
+
+USDC = {"symbol": "BTCUSDC"}
+NO_REFERENCE = {"code": -2043, "msg": "This symbol doesn't have a reference price."}
+
+
+def test_a_reference_price_is_the_mean_of_what_was_traded_and_none_while_nothing_was(venue: Venue) -> None:
+    buyer = Caller(venue.url, venue.key(fund={"USDC": "1000000"}))
+    seller = Caller(venue.url, venue.key(fund={"BTC": "10"}))
+    reference = lambda **more: buyer("GET", "/api/v3/referencePrice", USDC | more, signed=False)  # noqa: E731
+    assert reference().body == NO_REFERENCE
+    for price, quantity in (("60000", "1"), ("60030", "0.01")):
+        seller.limit_order(**USDC, side="SELL", price=price, quantity=quantity)
+        bought = buyer.limit_order(**USDC, price=price, quantity=quantity)
+        assert bought.body["status"] == "FILLED"
+    shown = reference().body
+    assert list(shown) == ["symbol", "referencePrice", "timestamp"]
+    assert shown["referencePrice"] == "60015.00000000"
+    assert abs(shown["timestamp"] - bought.body["transactTime"]) < 60_000
+    venue.clock.skew("+10m")
+    later = reference().body
+    venue.clock.skew("0s")
+    assert later == USDC | {"referencePrice": None, "timestamp": later["timestamp"]}
+    buyer.close()
+    seller.close()
+
+
+def test_how_a_reference_price_is_reckoned_is_told_where_there_is_one(trader: Caller) -> None:
+    path = "/api/v3/referencePrice/calculation"
+    told = trader("GET", path, USDC, signed=False).body
+    assert told == USDC | {"calculationType": "ARITHMETIC_MEAN", "bucketCount": 5, "bucketWidthMs": 60_000}
+    assert trader("GET", path, USDC | {"symbolStatus": "TRADING"}, signed=False).body == told
+    mismatch = {"code": -1220, "msg": "The symbol's status does not match the requested symbolStatus."}
+    assert trader("GET", path, USDC | {"symbolStatus": "BREAK"}, signed=False).body == mismatch
+    for route in (path, "/api/v3/referencePrice"):
+        assert trader("GET", route, SYMBOL, signed=False).body == NO_REFERENCE
+        unknown = trader("GET", route, {"symbol": "NOPE"}, signed=False)
+        assert unknown.body == {"code": -1121, "msg": "Invalid symbol."}
+        missing = trader("GET", route, signed=False)
+        assert missing.code == -1102

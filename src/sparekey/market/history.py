@@ -20,6 +20,7 @@ from math import isqrt
 import msgspec
 
 from sparekey.market.candles import Candle
+from sparekey.market.participants import AT_PAR
 from sparekey.market.prng import mix, next_random, seed_of, shock_e6
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US
 from sparekey.terms.money import ONE
@@ -255,7 +256,7 @@ class History:
     def _closes(self, span: _Span, part_us: int, count: int) -> list[int]:
         """Where the parts of a span close: a bridge from its open to its close, held within its high and low."""
         bridge = _bridge(self._asset_seeds[0], span.open_us, part_us, count)
-        if self._rules.quote_asset != "USDT":
+        if self._rules.quote_asset not in AT_PAR:
             other = _bridge(self._asset_seeds[1], span.open_us, part_us, count)
             # Half of an asset's variance is the market's, which a cross does not see; the seeds do not share it.
             bridge = [(a - b) * 707 // 1_000 for a, b in zip(bridge, other, strict=True)]
@@ -508,7 +509,7 @@ def _day_variances(seed: int) -> list[int]:
 @lru_cache(maxsize=64)
 def _asset_factors(seed: int, asset: str, part_us: int) -> list[int]:
     """An asset's price in the measure at birth, at the midnight before, and so on back, as shares of that at birth."""
-    if asset == "USDT":
+    if asset in AT_PAR:
         return [_FACTOR_ONE] * (PAST_DAYS + 2)
     variances = _day_variances(seed)
     market_state, state = seed_of(seed, "market"), seed_of(seed, "days", asset)

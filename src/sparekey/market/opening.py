@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from sparekey.market.history import History
-from sparekey.market.participants import PROGRAM
+from sparekey.market.participants import AT_PAR, PROGRAM
 from sparekey.terms.money import ONE
 from sparekey.terms.rounding import floor_to_step
 from sparekey.venue.catalogue import Anchor
@@ -86,4 +86,6 @@ def _cross_price(own: SymbolRules, rules: Mapping[str, SymbolRules], prices: Map
                 base = prices[symbol]
             elif listed.base_asset == own.quote_asset:
                 quote = prices[symbol]
+    if own.quote_asset in AT_PAR:
+        quote = ONE
     return base * ONE // quote + own.tick_size // 2 if base and quote else 0

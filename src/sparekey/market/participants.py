@@ -34,6 +34,8 @@ PROGRAM = 1
 
 #: The asset that others are valued in; its own price is one.
 MEASURE = "USDT"
+#: Assets that stay worth exactly one of it: no symbol moves their price.
+AT_PAR = frozenset((MEASURE, "USDC"))
 #: Fair prices carry this many extra units per 1e-8, so that small shocks are not lost to truncation.
 FINE = 10_000
 _MEASURE_FAIR = ONE * FINE

@@ -198,6 +198,11 @@ class Reason(Enum):
         "The symbol has not the status asked for.",
         "Leave out symbolStatus or ask for the right one.",
     )
+    REFERENCE_PRICE_NONE = (
+        "reference-price-none",
+        "The symbol has no reference price, or has not had one yet.",
+        "Ask for a symbol whose listing names one (docs/endpoints.md), after its first trade.",
+    )
     INTERVAL_INVALID = ("interval-invalid", "There is no such interval.", "1s, 1m, 3m, … 1M; the case matters.")
     TICKER_TYPE_INVALID = ("ticker-type-invalid", "There is no such ticker type.", "FULL or MINI.")
     TIME_IN_FORCE_INVALID = ("time-in-force-invalid", "There is no such timeInForce.", "GTC, IOC or FOK.")

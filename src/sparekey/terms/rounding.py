@@ -34,6 +34,11 @@ def average_price(quote_amount: int, quantity: int) -> int:
     return quote_amount * ONE // quantity if quantity else 0
 
 
+def mean(total: int, count: int) -> int:
+    """Arithmetic mean, truncated, as the documents truncate a reference price. Zero of nothing."""
+    return total // count if count else 0
+
+
 def floor_to_step(amount: int, step: int) -> int:
     """Down to a multiple of a tick or lot step; a step of zero means "off"."""
     return amount // step * step if step > 0 else amount

@@ -82,4 +82,5 @@ def _symbol(row: dict[str, Any]) -> SymbolRules:
         bid_multiplier_down=down,
         ask_multiplier_up=up,
         ask_multiplier_down=down,
+        reference_buckets=row.get("reference_buckets", 0),
     )

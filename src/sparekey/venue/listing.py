@@ -73,6 +73,8 @@ class SymbolRules(Rules, frozen=True):
     prevention_modes: tuple[str, ...] = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
     apply_min_notional_to_market: bool = True
     apply_max_notional_to_market: bool = False
+    #: The reference price is the mean price of the trades in so many of the last minutes; 0: the symbol has none.
+    reference_buckets: int = 0
 
 
 class OrderLimit(Rules, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from sparekey.terms.clocktime import MINUTE_US
-from sparekey.terms.rounding import average_price
+from sparekey.terms.rounding import average_price, mean
 from sparekey.venue.book import BookSide
 from sparekey.venue.ledger import AssetBooks, Balance, Ledger
 from sparekey.venue.liquidity import Level, Participants
@@ -65,7 +65,8 @@ class SymbolMarket:
         self.update_id = 1
         self.last_price = 0
         self.last_trade_us = 0
-        #: [minute, volume, quote volume] of the last minutes with a trade, ascending
+        #: [minute, volume, quote volume] of the last minutes with a trade, ascending; where the symbol has a reference
+        #: price, also the sum of the trades' prices and their count
         self.minutes: list[list[int]] = []
         #: what was taken from the participants' quotes since they were last renewed: price → quantity
         self.taken_bids: dict[int, int] = {}
@@ -94,8 +95,12 @@ class SymbolMarket:
             last = minutes[-1]
             last[1] += quantity
             last[2] += quote_quantity
+            if len(last) > 3:
+                last[3] += price
+                last[4] += 1
         else:
-            minutes.append([minute, quantity, quote_quantity])
+            row = [minute, quantity, quote_quantity]
+            minutes.append([*row, price, 1] if self.rules.reference_buckets else row)
             if minutes[0][0] <= minute - _MINUTES_KEPT:
                 del minutes[0]
 
@@ -106,6 +111,24 @@ class SymbolMarket:
             touched[price] = None
 
     def reference_price(self, now_us: int) -> int:
+        """What filters go by: the mean price where the symbol has one, else the average."""
+        return (self.rules.reference_buckets and self.mean_price(now_us)) or self.average_price(now_us)
+
+    def mean_price(self, now_us: int) -> int:
+        """Mean of the trades' prices in the last `reference_buckets` minutes to the microsecond: of the oldest bucket
+        as large a part counts as lies within (spot FAQ, "Reference price"). 0 without a trade there."""
+        minute, gone_us = now_us // MINUTE_US, now_us % MINUTE_US
+        oldest = minute - self.rules.reference_buckets
+        total = count = 0
+        for bucket in reversed(self.minutes):
+            if bucket[0] < oldest or len(bucket) < 5:
+                break
+            counted_us = MINUTE_US - gone_us if bucket[0] == oldest else MINUTE_US
+            total += bucket[3] * counted_us
+            count += bucket[4] * counted_us
+        return mean(total, count)
+
+    def average_price(self, now_us: int) -> int:
         """Volume-weighted over the symbol's minutes up to now, whole minutes; without a trade there the last price."""
         minute = now_us // MINUTE_US
         cached = self._average
@@ -205,7 +228,13 @@ class SpotState:
         return self.markets[symbol].last_trade_us
 
     def average_price(self, symbol: str, now_us: int) -> int:
-        return self.markets[symbol].reference_price(now_us)
+        return self.markets[symbol].average_price(now_us)
+
+    def reference_price(self, symbol: str, now_us: int) -> int | None:
+        market = self.markets[symbol]
+        if not market.rules.reference_buckets or not market.minutes or len(market.minutes[-1]) < 5:
+            return None
+        return market.mean_price(now_us)
 
     def order_counts(self, account_id: int, now_us: int) -> Sequence[tuple[OrderLimit, int]]:
         used = self.order_counts_used.get(account_id)

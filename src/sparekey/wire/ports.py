@@ -329,7 +329,11 @@ class SpotView(Protocol):
         ...
 
     def average_price(self, symbol: str, now_us: int) -> int:
-        """The price that filters go by: volume-weighted over `average_price_minutes`, else the last; 0: none."""
+        """Volume-weighted over `average_price_minutes`, else the last; 0: none."""
+        ...
+
+    def reference_price(self, symbol: str, now_us: int) -> int | None:
+        """None: the symbol never had one; 0: it has none now."""
         ...
 
     def last_update_id(self, symbol: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US
+from sparekey.terms.clocktime import DAY_US, HOUR_US, MILLISECOND_US, MINUTE_US
 from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -20,6 +20,7 @@ from sparekey.wire.ports import Level, PrintView, WindowView
 _encode = msgspec.json.Encoder().encode
 
 _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
+_REFERENCE_PRICE_NONE = Refusal(Reason.REFERENCE_PRICE_NONE)
 _STATUS_MISMATCH = Refusal(Reason.SYMBOL_STATUS_MISMATCH)
 _COMBINATION = Refusal(Reason.PARAMETERS_COMBINATION)
 _EITHER_SYMBOL = Refusal(Reason.PARAMETERS_EITHER, ("symbol", "symbols"))
@@ -261,6 +262,35 @@ def average(desk: Desk, call: Call) -> bytes | Refusal:
             "mins": rules.average_price_minutes,
             "price": format_money(spot.average_price(symbol, call.now_us)),
             "closeTime": call.time(spot.last_trade_us(symbol)),
+        }
+    )
+
+
+def reference_price(desk: Desk, call: Call) -> bytes | Refusal:
+    """GET /api/v3/referencePrice: as it is at the moment of the call, null while no trade lies in its window."""
+    rules = _one(desk, call.values)
+    if isinstance(rules, Refusal):
+        return rules
+    price = desk.spot.reference_price(rules.symbol, call.now_us)
+    if price is None:
+        return _REFERENCE_PRICE_NONE
+    shown = format_money(price) if price else None
+    return _encode({"symbol": rules.symbol, "referencePrice": shown, "timestamp": call.time(call.now_us)})
+
+
+def reference_price_calculation(desk: Desk, call: Call) -> bytes | Refusal:
+    """GET /api/v3/referencePrice/calculation"""
+    rules = _one(desk, call.values)
+    if isinstance(rules, Refusal):
+        return rules
+    if not rules.reference_buckets:
+        return _REFERENCE_PRICE_NONE
+    return _encode(
+        {
+            "symbol": rules.symbol,
+            "calculationType": "ARITHMETIC_MEAN",
+            "bucketCount": rules.reference_buckets,
+            "bucketWidthMs": MINUTE_US // MILLISECOND_US,
         }
     )
 

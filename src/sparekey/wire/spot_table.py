@@ -180,6 +180,20 @@ SPOT_ROWS: tuple[Row, ...] = (
         check=spot_market.check_one_of_symbol_and_symbols,
         websocket="ticker",
     ),
+    _public(
+        "GET",
+        "/api/v3/referencePrice",
+        handler=spot_market.reference_price,
+        parameters=(_SYMBOL,),
+        websocket="referencePrice",
+    ),
+    _public(
+        "GET",
+        "/api/v3/referencePrice/calculation",
+        handler=spot_market.reference_price_calculation,
+        parameters=(_SYMBOL, _STATUS),
+        websocket="referencePrice.calculation",
+    ),
     # --- trading
     _trade(
         "POST",
