@@ -436,6 +436,7 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
     off = rng.choice((-40, -12, -5, -2, -1, 0, 1, 2, 5, 12, 40))
     limit = (price + price * off // 10_000) // tick * tick
     stop = (price + price * rng.choice((-12, -5, 5, 12)) // 10_000) // tick * tick
+    trails = kind in STOPS_PLAYED and rng.random() < 0.4
     return PlaceOrder(
         admission,
         symbol,
@@ -444,7 +445,8 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
         rng.choice(("GTC", "GTC", "GTC", "IOC", "FOK")) if kind == "LIMIT" or kind.endswith("_LIMIT") else "",
         quantity,
         price=0 if kind in ("STOP_LOSS", "TAKE_PROFIT") else limit,
-        stop_price=stop if kind in STOPS_PLAYED else 0,
+        stop_price=stop if kind in STOPS_PLAYED and not (trails and stop % 3) else 0,
+        trailing_delta=rng.randrange(10, 60) if trails else 0,
         client_order_id=named,
         prevention_mode=mode,
         strategy_id=rng.choice((None, 5)),

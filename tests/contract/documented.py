@@ -227,6 +227,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
     "MARKET_LOT_SIZE": _names("minQty maxQty stepSize"),
     "PERCENT_PRICE_BY_SIDE": _names("bidMultiplierUp bidMultiplierDown askMultiplierUp askMultiplierDown avgPriceMins"),
     "NOTIONAL": _names("minNotional applyMinToMarket maxNotional applyMaxToMarket avgPriceMins"),
+    "TRAILING_DELTA": _names("minTrailingAboveDelta maxTrailingAboveDelta minTrailingBelowDelta maxTrailingBelowDelta"),
     "MAX_NUM_ORDERS": _names("maxNumOrders"),
     "MAX_NUM_ALGO_ORDERS": _names("maxNumAlgoOrders"),
 }

@@ -13,6 +13,8 @@ from sparekey.venue.listing import AssetRules, NetworkRules, SymbolRules
 #: PERCENT_PRICE_BY_SIDE of most live spot symbols: five times up, a fifth down.
 _MULTIPLIER_UP = "5"
 _MULTIPLIER_DOWN = "0.2"
+#: TRAILING_DELTA of live spot symbols, in basis points.
+_MIN_TRAILING, _MAX_TRAILING = 10, 2_000
 
 
 class Anchor(msgspec.Struct, frozen=True, gc=False):
@@ -83,4 +85,9 @@ def _symbol(row: dict[str, Any]) -> SymbolRules:
         ask_multiplier_up=up,
         ask_multiplier_down=down,
         reference_buckets=row.get("reference_buckets", 0),
+        trailing_allowed=True,
+        min_trailing_above=_MIN_TRAILING,
+        max_trailing_above=_MAX_TRAILING,
+        min_trailing_below=_MIN_TRAILING,
+        max_trailing_below=_MAX_TRAILING,
     )

@@ -11,7 +11,7 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An order as it ended; amounts and prices in 1e-8 units, times in microseconds. Fields are only ever appended.
 
     `working_us` is -1 for an order that never was on the book or in a match. `status` is FILLED, CANCELED, EXPIRED or
-    EXPIRED_IN_MATCH.
+    EXPIRED_IN_MATCH. `trailing_us` is -1 until a trailing stop tracks the price.
     """
 
     symbol: str
@@ -39,6 +39,7 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trailing_delta: int = 0
     strategy_id: int | None = None
     strategy_type: int | None = None
+    trailing_us: int = -1
 
 
 class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):

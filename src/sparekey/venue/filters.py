@@ -10,6 +10,7 @@ from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import RATE_ONE, notional
 from sparekey.venue.listing import SymbolRules
 
+TRAILING_DELTA = Refusal(Reason.FILTER_FAILED, ("TRAILING_DELTA",))
 PRICE_FILTER = Refusal(Reason.FILTER_FAILED, ("PRICE_FILTER",))
 PERCENT_PRICE = Refusal(Reason.FILTER_FAILED, ("PERCENT_PRICE_BY_SIDE",))
 LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("LOT_SIZE",))
@@ -73,3 +74,12 @@ def check_market_notional(rules: SymbolRules, value: int) -> Refusal | None:
     if rules.apply_max_notional_to_market and rules.max_notional and value > rules.max_notional:
         return NOTIONAL
     return None
+
+
+def check_trailing_delta(rules: SymbolRules, above: bool, delta: int) -> Refusal | None:
+    """`above`: the order waits above the last price."""
+    if above:
+        low, high = rules.min_trailing_above, rules.max_trailing_above
+    else:
+        low, high = rules.min_trailing_below, rules.max_trailing_below
+    return None if low <= delta <= high else TRAILING_DELTA

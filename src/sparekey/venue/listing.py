@@ -42,6 +42,8 @@ class AssetRules(Rules, frozen=True):
 class SymbolRules(Rules, frozen=True):
     """A spot symbol. Prices, quantities, notionals and rates are ints in 1e-8 units; zero switches a bound off.
 
+    `*_trailing_*` are basis points: for orders that wait above the last price, and below it.
+
     Filters as in Binance's spot documentation, "Filters"; the wire prints them in `exchangeInfo`.
     """
 
@@ -75,6 +77,11 @@ class SymbolRules(Rules, frozen=True):
     apply_max_notional_to_market: bool = False
     #: The reference price is the mean price of the trades in so many of the last minutes; 0: the symbol has none.
     reference_buckets: int = 0
+    trailing_allowed: bool = False
+    min_trailing_above: int = 0
+    max_trailing_above: int = 0
+    min_trailing_below: int = 0
+    max_trailing_below: int = 0
 
 
 class OrderLimit(Rules, frozen=True):

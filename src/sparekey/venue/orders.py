@@ -55,6 +55,9 @@ class Order(msgspec.Struct, eq=False, gc=False):
     executed_quote: int = 0
     prevented_match_id: int = 0
     prevented_quantity: int = 0
+    #: since when a trailing stop tracks the price (-1: not yet), and the best price for it since then (0: none)
+    trailing_us: int = -1
+    best_seen: int = 0
     expiry_reason: str = ""
     #: [derived] its place on the book; None while it is not there
     level: Any = None
@@ -99,6 +102,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.trailing_delta,
             self.strategy_id,
             self.strategy_type,
+            self.trailing_us,
         )
 
     def dump(self) -> list[Any]:
@@ -128,6 +132,8 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.executed_quote,
             self.prevented_match_id,
             self.prevented_quantity,
+            self.trailing_us,
+            self.best_seen,
         ]
 
 

@@ -107,7 +107,11 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
 
 def _order_armed(state: SpotState, event: OrderArmed, time_us: int, effects: list[Effect]) -> None:
     market = state.markets[event.symbol]
-    market.triggers.add(market.orders[event.order_id])
+    order = market.orders[event.order_id]
+    if order.trailing_delta and not order.stop_price:
+        order.trailing_us = time_us
+        order.best_seen = market.last_price
+    market.triggers.add(order)
 
 
 def _order_started(state: SpotState, event: OrderStarted, time_us: int, effects: list[Effect]) -> None:
@@ -155,7 +159,7 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
         state.participants.note_taken(event.symbol, quote, account_bought)
     market.touch(event.buyer_is_maker, price)
     market.count_trade(price, quantity, quote, time_us)
-    if market.triggers.cross(price):
+    if market.triggers.cross(price, time_us):
         state.queued[event.symbol] = market
     market.update_id += 1
     effects.append(
@@ -306,7 +310,7 @@ def _printed(state: SpotState, event: Printed, time_us: int, effects: list[Effec
         taken[one.price] = taken.get(one.price, 0) + one.quantity
         market.touch(one.buyer_is_maker, one.price)
         market.count_trade(one.price, one.quantity, quote, time_us)
-        if market.triggers.cross(one.price):
+        if market.triggers.cross(one.price, time_us):
             state.queued[event.symbol] = market
         effects.append(Print(event.symbol, trade_id, time_us, one.price, one.quantity, quote, one.buyer_is_maker))
         trade_id += 1

@@ -43,7 +43,7 @@ from sparekey.venue.events import (
 from sparekey.venue.matching import best_offer
 from sparekey.venue.orders import Order, generated_cancel_id, generated_client_order_id
 from sparekey.venue.spot_state import SpotState, SymbolMarket
-from sparekey.venue.triggers import STOPS, STOPS_TO_MARKET
+from sparekey.venue.triggers import STOPS, STOPS_TO_MARKET, fires_above
 
 Decision = tuple[Event, ...] | list[Any] | Refusal
 
@@ -90,7 +90,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         return Refusal(Reason.ORDER_TYPE_NOT_ENABLED, (kind,))
     if command.iceberg_quantity:
         return _ICEBERG
-    if command.trailing_delta:
+    if command.trailing_delta and not rules.trailing_allowed:
         return _TRAILING
     mode = command.prevention_mode
     if not mode:
@@ -210,6 +210,10 @@ def _check_filters(
             or filters.check_lot(rules, quantity)
             or filters.check_notional(rules, price, quantity)
         )
+        if refusal is not None:
+            return refusal
+    if command.trailing_delta:
+        refusal = filters.check_trailing_delta(rules, fires_above(command.type, is_buy), command.trailing_delta)
         if refusal is not None:
             return refusal
     if rules.max_open_orders and len(own) >= rules.max_open_orders:

@@ -390,6 +390,8 @@ class SpotState:
             )
             if order.working_us >= 0:
                 (market.bids if order.is_buy else market.asks).add(order)
+            elif order.trailing_us >= 0 and order.order_id not in market.triggers.queue:
+                market.triggers.add(order)
             loaded.append(order)
         loaded.sort(key=lambda order: order.order_id)
         for order in loaded:

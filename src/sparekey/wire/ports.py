@@ -18,7 +18,8 @@ class OrderView(Protocol):
     """An order as replies show it, open or closed.
 
     `quantity` is 0 while a MARKET order by `quote_quantity` has not been fitted. `client_order_id` is the present one
-    (a cancel renames the order). `working_us` is -1 until the order was on the book.
+    (a cancel renames the order). `working_us` is -1 until the order was on the book, and `trailing_us` until a trailing
+    stop tracks the price.
     """
 
     @property
@@ -53,6 +54,8 @@ class OrderView(Protocol):
     def iceberg_quantity(self) -> int: ...
     @property
     def trailing_delta(self) -> int: ...
+    @property
+    def trailing_us(self) -> int: ...
     @property
     def strategy_id(self) -> int | None: ...
     @property

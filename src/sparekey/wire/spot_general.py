@@ -127,7 +127,7 @@ def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
         "otoAllowed": False,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": "MARKET" in types,
-        "allowTrailingStop": False,
+        "allowTrailingStop": rules.trailing_allowed,
         "cancelReplaceAllowed": False,
         "amendAllowed": False,
         "pegInstructionsAllowed": False,
@@ -143,7 +143,7 @@ def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
 
 def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
     money = format_money
-    return [
+    listed: list[dict[str, Any]] = [
         {
             "filterType": "PRICE_FILTER",
             "minPrice": money(rules.min_price),
@@ -181,3 +181,14 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.max_algo_orders},
     ]
+    if rules.trailing_allowed:
+        listed.append(
+            {
+                "filterType": "TRAILING_DELTA",
+                "minTrailingAboveDelta": rules.min_trailing_above,
+                "maxTrailingAboveDelta": rules.max_trailing_above,
+                "minTrailingBelowDelta": rules.min_trailing_below,
+                "maxTrailingBelowDelta": rules.max_trailing_below,
+            }
+        )
+    return listed

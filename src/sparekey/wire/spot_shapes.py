@@ -67,6 +67,7 @@ class OrderResult(OrderAck, gc=False):
     iceberg_qty: str | UnsetType = UNSET
     stop_price: str | UnsetType = UNSET
     trailing_delta: int | UnsetType = UNSET
+    trailing_time: int | UnsetType = UNSET
     strategy_id: int | UnsetType = UNSET
     strategy_type: int | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
@@ -98,6 +99,7 @@ class CancelledOrder(msgspec.Struct, rename="camel", gc=False):
     iceberg_qty: str | UnsetType = UNSET
     stop_price: str | UnsetType = UNSET
     trailing_delta: int | UnsetType = UNSET
+    trailing_time: int | UnsetType = UNSET
     strategy_id: int | UnsetType = UNSET
     strategy_type: int | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
@@ -126,6 +128,7 @@ class QueriedOrder(msgspec.Struct, rename="camel", gc=False):
     orig_quote_order_qty: str
     self_trade_prevention_mode: str
     trailing_delta: int | UnsetType = UNSET
+    trailing_time: int | UnsetType = UNSET
     strategy_id: int | UnsetType = UNSET
     strategy_type: int | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
@@ -227,6 +230,7 @@ def encode_placement(
             iceberg_qty=_optional_amount(placed.iceberg_quantity),
             stop_price=_optional_amount(placed.stop_price),
             trailing_delta=placed.trailing_delta or UNSET,
+            trailing_time=UNSET if not placed.trailing_delta else -1 if placed.stop_price else time,
             strategy_id=_optional(placed.strategy_id),
             strategy_type=_optional(placed.strategy_type),
             prevented_match_id=matches[-1].prevented_match_id if prevented else UNSET,
@@ -260,6 +264,7 @@ def cancelled_order(call: Call, order: OrderView, cancel_client_order_id: str, t
         iceberg_qty=_optional_amount(order.iceberg_quantity),
         stop_price=_optional_amount(order.stop_price),
         trailing_delta=order.trailing_delta or UNSET,
+        trailing_time=call.time(order.trailing_us) if order.trailing_delta else UNSET,
         strategy_id=_optional(order.strategy_id),
         strategy_type=_optional(order.strategy_type),
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
@@ -291,6 +296,7 @@ def queried_order(call: Call, order: OrderView) -> QueriedOrder:
         format_money(order.quote_quantity),
         order.prevention_mode,
         trailing_delta=order.trailing_delta or UNSET,
+        trailing_time=time(order.trailing_us) if order.trailing_delta else UNSET,
         strategy_id=_optional(order.strategy_id),
         strategy_type=_optional(order.strategy_type),
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,

@@ -65,6 +65,7 @@ class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
     working_time: int | UnsetType = field(default=UNSET, name="W")
     prevention_mode: str = field(name="V")
     trailing_delta: int | UnsetType = field(default=UNSET, name="d")
+    trailing_time: int | UnsetType = field(default=UNSET, name="D")
     strategy_id: int | UnsetType = field(default=UNSET, name="j")
     strategy_type: int | UnsetType = field(default=UNSET, name="J")
     prevented: str | UnsetType = field(default=UNSET, name="A")
@@ -147,6 +148,7 @@ def execution_report(
         price=_ZERO if order.type == "MARKET" else format_money(order.price),
         stop_price=format_money(order.stop_price),
         trailing_delta=order.trailing_delta or UNSET,
+        trailing_time=_time(order.trailing_us, microseconds) if order.trailing_delta else UNSET,
         iceberg_quantity=format_money(order.iceberg_quantity),
         original_client_order_id=order.client_order_id if cancelled else "",
         execution_type=execution,

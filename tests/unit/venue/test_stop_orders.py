@@ -350,3 +350,116 @@ def test_an_order_that_waits_is_armed_and_not_started(desk: SpotDesk) -> None:
     assert not isinstance(events, Refusal)
     assert [isinstance(event, OrderArmed) for event in events] == [False, True]
     assert events[0].waits
+
+
+# --- trailing stops --------------------------------------------------------------------------------------------------
+
+
+def trailing_desk(**changes: Any) -> SpotDesk:
+    bounds = {
+        "min_trailing_above": 10,
+        "max_trailing_above": 2_000,
+        "min_trailing_below": 20,
+        "max_trailing_below": 1_000,
+    }
+    desk = SpotDesk(trailing_allowed=True, max_algo_orders=20, **(bounds | changes))
+    desk.trade("40000")
+    return desk
+
+
+#: The worked examples of the documents ("Spot Trailing Stop order FAQ"): what trades, and what then triggers.
+SCENARIOS = [
+    ("BUY", "STOP_LOSS_LIMIT", "45000", "44000", 500, ["37000", "44000", "46000", "42000", "44099.99"], "44100"),
+    ("SELL", "STOP_LOSS_LIMIT", "38000", "39000", 1_000, ["41500", "39000", "37000", "41000", "36900.01"], "36900"),
+    ("BUY", "TAKE_PROFIT_LIMIT", "38500", "38000", 850, ["42000", "38000", "37000", "39000", "40144.99"], "40145"),
+    ("SELL", "TAKE_PROFIT_LIMIT", "41000", "42000", 750, ["39000", "42000", "45000", "44000", "46500"], "43012.5"),
+    ("SELL", "STOP_LOSS_LIMIT", "39000", "", 700, ["42000", "39500", "45500", "42315.01"], "42315"),
+]
+
+
+@pytest.mark.parametrize(("side", "kind", "price", "stop", "delta", "before", "fires"), SCENARIOS)
+def test_a_trailing_stop_follows_the_documents_examples(
+    side: str, kind: str, price: str, stop: str, delta: int, before: list[str], fires: str
+) -> None:
+    desk = trailing_desk(max_trailing_below=2_000)
+    order_id = wait(desk, 1, side, "0.01", price, type=kind, stop=stop, trailing_delta=delta)
+    for one in before:
+        assert started(desk.trade(one)) == [], one
+    assert started(desk.trade(fires)) == [order_id]
+
+
+def test_a_trailing_stop_tracks_from_its_placement_or_from_the_print_that_reaches_its_stop_price() -> None:
+    desk = trailing_desk()
+    at_once = wait(desk, 1, "SELL", "0.01", type="STOP_LOSS", trailing_delta=100)
+    later = wait(desk, 1, "SELL", "0.01", type="TAKE_PROFIT", stop="41000", trailing_delta=100)
+    assert open_order(desk, 1, at_once).trailing_us == desk.now_us
+    assert open_order(desk, 1, later).trailing_us == -1
+    desk.now_us += 3_000_000
+    desk.trade("40999")
+    assert open_order(desk, 1, later).trailing_us == -1
+    desk.trade("41000")
+    assert open_order(desk, 1, later).trailing_us == desk.now_us
+    reached_us = desk.now_us
+    desk.now_us += 1
+    assert started(desk.trade("40590.01")) == []
+    assert started(desk.trade("40590")) == [at_once, later]
+    assert closed(desk, later).trailing_us == reached_us
+
+
+def test_a_trailing_stop_placed_before_anything_traded_tracks_from_the_first_print() -> None:
+    desk = SpotDesk(trailing_allowed=True, max_trailing_below=1_000, min_notional=0)
+    order_id = wait(desk, 1, "SELL", "0.01", "90", type="STOP_LOSS_LIMIT", trailing_delta=100)
+    assert started(desk.trade("100")) == []
+    assert started(desk.trade("99")) == [order_id]
+
+
+def test_a_trailing_market_stop_without_a_stop_price_locks_at_the_last_price() -> None:
+    desk = trailing_desk()
+    wait(desk, 1, "BUY", "0.01", type="STOP_LOSS", trailing_delta=100)
+    assert desk.holds(1, "USDT")[1] == "400"
+
+
+def test_a_trailing_stop_can_be_cancelled_before_and_while_it_tracks() -> None:
+    desk = trailing_desk()
+    ids = [wait(desk, 1, "SELL", "0.01", type="TAKE_PROFIT", stop="41000", trailing_delta=100) for _ in range(3)]
+    desk.cancel(1, ids[0])
+    desk.trade("41000")
+    desk.cancel(1, ids[1])
+    assert started(desk.trade("40000")) == [ids[2]]
+
+
+def test_tracking_survives_a_snapshot() -> None:
+    desk = trailing_desk()
+    tracking = wait(desk, 1, "SELL", "0.01", "30000", type="STOP_LOSS_LIMIT", trailing_delta=500)
+    waits = wait(desk, 1, "BUY", "0.01", "30000", type="TAKE_PROFIT_LIMIT", stop="39000", trailing_delta=500)
+    desk.trade("41000")
+    dumped = encode(desk.shard.dump())
+    again = SpotDesk()
+    again.shard.load(msgspec.msgpack.decode(dumped))
+    assert encode(again.shard.dump()) == dumped
+    assert again.state.audit() == ""
+    assert started(again.trade("38950")) == [tracking]
+    assert again.state.open_order(1, "BTCUSDT", order_id=waits).trailing_us == again.now_us  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "low", "high"),
+    [
+        ("BUY", "STOP_LOSS", 10, 2_000),
+        ("SELL", "TAKE_PROFIT", 10, 2_000),
+        ("SELL", "STOP_LOSS", 20, 1_000),
+        ("BUY", "TAKE_PROFIT", 20, 1_000),
+    ],
+)
+def test_the_trailing_delta_has_bounds_for_orders_above_and_below(side: str, kind: str, low: int, high: int) -> None:
+    desk = trailing_desk()
+    for delta in (low - 1, high + 1):
+        outcome = desk.order(1, side, "0.01", type=kind, trailing_delta=delta)
+        assert outcome.facts == ("TRAILING_DELTA",)  # type: ignore[union-attr]
+    for delta in (low, high):
+        wait(desk, 1, side, "0.01", type=kind, trailing_delta=delta)
+
+
+def test_a_symbol_without_trailing_stops_says_so(desk: SpotDesk) -> None:
+    outcome = desk.order(1, "SELL", "0.01", type="STOP_LOSS", trailing_delta=100)
+    assert refused(outcome) is Reason.TRAILING_NOT_ENABLED

@@ -34,17 +34,17 @@ def waiting() -> tuple[Triggers, dict[int, Order]]:
 
 def test_a_rising_print_queues_the_nearest_stops_first_and_older_orders_before_younger() -> None:
     triggers, _ = waiting()
-    assert not triggers.cross(104)
+    assert not triggers.cross(104, 0)
     assert list(triggers.queue) == []
-    assert triggers.cross(110)
+    assert triggers.cross(110, 0)
     assert list(triggers.queue) == [2, 3, 1]
 
 
 def test_a_falling_print_queues_the_nearest_stops_first() -> None:
     triggers, _ = waiting()
-    triggers.cross(95)
+    triggers.cross(95, 0)
     assert list(triggers.queue) == [5, 6]
-    triggers.cross(1)
+    triggers.cross(1, 0)
     assert list(triggers.queue) == [5, 6, 4]
 
 
@@ -52,17 +52,17 @@ def test_an_order_that_was_cancelled_is_not_queued() -> None:
     triggers, orders = waiting()
     triggers.remove(orders[2])
     triggers.remove(orders[2])
-    triggers.cross(200)
+    triggers.cross(200, 0)
     triggers.remove(orders[3])
     assert list(triggers.queue) == [1]
 
 
 def test_triggers_survive_a_snapshot() -> None:
     triggers, orders = waiting()
-    triggers.cross(95)
+    triggers.cross(95, 0)
     again = Triggers(orders)
     again.load(triggers.dump())
     assert again.dump() == triggers.dump()
-    again.cross(300)
+    again.cross(300, 0)
     assert list(again.queue) == [5, 6, 2, 3, 1]
     assert again.waiting() == [4, 5, 6, 2, 3, 1]
