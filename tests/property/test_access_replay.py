@@ -169,7 +169,7 @@ def derived(shard: AccessShard) -> list[Any]:
             for key in state.keys.values()
         ],
         [(account.account_id, account.key_ids, account.keys_held) for account in state.accounts.values()],
-        sorted((public, [key.key_id for key in held]) for public, held in state.keys_by_public_key.items()),
+        sorted((public, [key.key_id for key in held]) for public, held in state.keys_by_spki.items()),
         sorted(state.keys_by_api_key),
         sorted(state.accounts_by_email),
         state.due(NEVER_US),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,7 @@ from sparekey.access.events import (
     TotpRemoved,
     TotpStepAccepted,
 )
-from sparekey.access.state import AccessState, Account, Key
+from sparekey.access.state import KEY_TYPES, AccessState, Account, Key
 from sparekey.access.strikes import with_strike
 
 
@@ -99,15 +100,15 @@ def _key_created(state: AccessState, event: KeyCreated, time_us: int) -> None:
         Key(
             event.key_id,
             event.account_id,
-            event.api_key,
-            event.key_type,
-            event.label,
             event.permissions,
+            event.api_key.encode(),
+            KEY_TYPES[KEY_TYPES.index(event.key_type)],  # one object for all, however many are read from a journal
+            event.label,
             event.whitelist,
             time_us,
             event.expires_us,
             event.vault_id,
-            event.public_key,
+            base64.b64decode(event.public_key),
             replaces=event.replaces,
             special=event.special,
             updated_us=time_us,
@@ -152,7 +153,7 @@ def _key_rotated(state: AccessState, event: KeyRotated, time_us: int) -> None:
 
 def _set_status(state: AccessState, key_id: int, status: str) -> None:
     key = state.keys[key_id]
-    key.status = status
+    state.set_status(key, status)
     state.settle_place(key)
     state.settle_standing(key)
 

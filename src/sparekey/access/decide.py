@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -307,7 +308,7 @@ def _parse_key_material(
         return public_key
     if public_key.type != key_type:
         return Refusal(Reason.PUBLIC_KEY_INVALID, (f"it is of type {public_key.type}, not {key_type}",))
-    holders = state.keys_by_public_key.get(public_key.spki, ())
+    holders = state.keys_by_spki.get(base64.b64decode(public_key.spki), ())
     if any(key.account_id != account_id for key in holders):
         return Refusal(Reason.PUBLIC_KEY_INVALID, ("it is registered with another account",))
     return public_key.spki

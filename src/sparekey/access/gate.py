@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from sparekey.access.credentials import is_mistyped
 from sparekey.access.limits import Forecast, IpLedger
-from sparekey.access.signatures import Verifiers
+from sparekey.access.signatures import Verifiers, hmac_block, verify_hmac
 from sparekey.access.state import AccessState, Key
 from sparekey.terms.admissions import Admission
 from sparekey.terms.clocktime import MILLISECOND_US, SECOND_US
@@ -30,6 +30,7 @@ _KEY_UNKNOWN = Refusal(Reason.KEY_UNKNOWN)
 _KEY_MISTYPED = Refusal(Reason.KEY_MISTYPED)
 #: A proxy that is trusted told an address that does not parse: whoever that is, no key is theirs.
 _FROM_NOWHERE = Refusal(Reason.IP_FOREIGN, ("an address that cannot be read",))
+_SECRET_UNAVAILABLE = Refusal(Reason.SECRET_UNAVAILABLE)
 _BUDGET_EXCEEDED = Refusal(Reason.VERIFICATION_BUDGET_EXCEEDED)
 # `mask & permission` would go through IntFlag's Python-level operator, which costs as much as the look-up of a key.
 _both = int.__and__
@@ -38,13 +39,14 @@ _both = int.__and__
 class Gate:
     """`open_secret` opens the sealed secret of an HMAC key, or returns None where the vault cannot."""
 
-    __slots__ = ("_keys", "_ledger", "_state", "_verifiers", "used_weight")
+    __slots__ = ("_keys", "_ledger", "_open_secret", "_state", "_verifiers", "used_weight")
 
     def __init__(self, state: AccessState, ledger: IpLedger, open_secret: Callable[[Key], bytes | None]) -> None:
         self._state = state
         self._keys = state.keys_by_api_key
         self._ledger = ledger
-        self._verifiers = Verifiers(open_secret)
+        self._open_secret = open_secret
+        self._verifiers = Verifiers()
         #: Weight used by the address in the window of its last request, for the headers of the reply.
         self.used_weight = ledger.used_weight
 
@@ -119,31 +121,35 @@ class Gate:
             return key.standing
         if policy_now_us >= key.dies_us:
             return key.end
-        allowlist = key.allowlist
-        if allowlist is None:
-            if not ip:
-                return _FROM_NOWHERE
-        elif not allowlist.contains(ip):
-            return Refusal(Reason.IP_FOREIGN, (ip,))
+        if ip != key.caller:
+            stranger = _stranger(key, ip)
+            if stranger is not None:
+                return stranger
         if _both(permission, key.permissions) != permission:
             return _permission_missing(key, permission)
         if timestamp_us >= now_us + AHEAD_US or now_us - timestamp_us > recv_window_us:
             return _untimely(timestamp_us, recv_window_us, now_us)
-        verifier = key.verifier
-        if verifier is None:
-            prepared = self._verifiers.prepare(key)
-            if isinstance(prepared, Refusal):
-                return prepared
-            verifier = prepared
-        cost_us = verifier.cost_us
-        if cost_us and self._ledger.verification_exhausted(ip, now_us):
-            return _BUDGET_EXCEEDED
-        refusal = verifier.verify(payload, signature)
+        block = key.hmac_block
+        refusal = verify_hmac(block, payload, signature) if block else self._verify(key, payload, signature, ip, now_us)
         if refusal is not None:
-            if cost_us:
-                self._ledger.charge_verification(ip, cost_us)
             return refusal
         return Admission(key.account_id, key.key_id, self._state.seq, key.dies_us)
+
+    def _verify(self, key: Key, payload: bytes, signature: str, ip: str, now_us: int) -> Refusal | None:
+        """By a public key, within what the address may make us spend; or by a secret that is not open yet."""
+        if key.key_type == "hmac":
+            secret = self._open_secret(key)
+            if not secret:
+                return _SECRET_UNAVAILABLE
+            key.hmac_block = hmac_block(secret)
+            return verify_hmac(key.hmac_block, payload, signature)
+        if self._ledger.verification_exhausted(ip, now_us):
+            return _BUDGET_EXCEEDED
+        verifier = key.verifier or self._verifiers.prepare(key)
+        refusal = verifier.verify(payload, signature)
+        if refusal is not None:
+            self._ledger.charge_verification(ip, verifier.cost_us)
+        return refusal
 
     def identify(
         self, ip: str, api_key: bytes | None, permission: Permission, policy_now_us: int
@@ -162,10 +168,10 @@ class Gate:
             return key.standing
         if policy_now_us >= key.dies_us:
             return key.end
-        if not ip:
-            return _FROM_NOWHERE
-        if key.allowlist is not None and not key.allowlist.contains(ip):
-            return Refusal(Reason.IP_FOREIGN, (ip,))
+        if ip != key.caller:
+            stranger = _stranger(key, ip)
+            if stranger is not None:
+                return stranger
         if _both(permission, key.permissions) != permission:
             return _permission_missing(key, permission)
         return None
@@ -185,6 +191,16 @@ def _unknown(api_key: bytes | None) -> Refusal:
         return _KEY_MALFORMED
     # A stranger sees no difference; the owner's log tells a typing error from a deleted key.
     return _KEY_MISTYPED if is_mistyped(api_key) else _KEY_UNKNOWN
+
+
+def _stranger(key: Key, ip: str) -> Refusal | None:
+    """Why the address may not call with the key; if it may, it is noted, and its next call is not asked again."""
+    if not ip:
+        return _FROM_NOWHERE
+    if key.allowlist is not None and not key.allowlist.contains(ip):
+        return Refusal(Reason.IP_FOREIGN, (ip,))
+    key.caller = ip
+    return None
 
 
 def _permission_missing(key: Key, permission: Permission) -> Refusal:

@@ -10,6 +10,7 @@ journal nothing. Randomness and time come from the caller.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 import msgspec
@@ -86,7 +87,7 @@ class Challenges:
         signature = signature.strip()
         if len(signature) > _SIGNATURE_TEXT_MAX:
             return _unproven("what was sent as a signature is too long to be one")
-        verifier = public_verifier(parsed.type, parsed.spki)
+        verifier = public_verifier(parsed.type, base64.b64decode(parsed.spki))
         if verifier.verify(challenge.text.encode(), signature) is not None:
             return _unproven("the signature does not fit the challenge and the public key")
         return None

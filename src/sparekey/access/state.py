@@ -1,11 +1,12 @@
 """What the access shard knows: accounts, keys, the policy clock's offset and the skew.
 
-State changes only by `apply`. Times are policy time in int microseconds. Fields in brackets below a record's own ones
-are derived, never written down, and rebuilt by `load`.
+State changes only by `apply`. Times are policy time in int microseconds. Fields marked [derived] are never written
+down, and rebuilt by `load`.
 """
 
 from __future__ import annotations
 
+import base64
 import heapq
 from collections.abc import Iterable
 from typing import Any
@@ -34,6 +35,11 @@ NEVER_US = 2**62
 
 #: What an unverified account's keys may still have; a key with any other permission is refused as a whole.
 HARMLESS = int(Permission.READING)
+
+#: A caller's address that is none: it stands where no address was let in yet.
+NOBODY = "-"
+#: One object for each of the words that every key has, wherever they were read from.
+_WORDS = {word: word for word in (*KEY_TYPES, "active", "disabled", "expired", "deleted")}
 
 _DISABLED = Refusal(Reason.KEY_DISABLED)
 _DELETED = Refusal(Reason.KEY_DELETED)
@@ -85,25 +91,46 @@ class Account(msgspec.Struct, eq=False):
         return "SUSPENDED" if self.suspended else "ACTIVE"
 
 
-class Key(msgspec.Struct, eq=False, gc=False):
-    """`status` is active, disabled, expired or deleted; a deleted one keeps only what tells it from an unknown one.
-
-    `expires_us` is None for "never". `public_key` is base64 SPKI DER, `vault_id` names the sealed HMAC secret.
-    `replaces` and `replaced_by` link a rotated key and its replacement (0: none); `retires_us` is the end that the
-    rotation set, which nothing moves but a further rotation, and only ahead.
-    """
+class _Bearer(msgspec.Struct, eq=False, gc=False):
+    """The part of a key that an admission is about."""
 
     key_id: int
     account_id: int
-    api_key: str
+    permissions: int
+
+
+class _Asked(_Bearer, eq=False, gc=False, kw_only=True):
+    """What else the gate asks of a key at each call. A struct keeps the fields of its bases together and first, so
+    that a call of one key among a million touches one place of cold memory instead of four."""
+
+    #: [derived] the refusal that status and account make of every call, or None
+    standing: Refusal | None = None
+    #: [derived] the earlier of `expires_us` and `retires_us`, or `NEVER_US`
+    dies_us: int = NEVER_US
+    #: [derived] the address that the whitelist let in last; "-", which is none, before
+    caller: str = NOBODY
+    #: [derived] an HMAC key's opened secret (`signatures.hmac_block`), from its first call on; empty before
+    hmac_block: bytes = b""
+    #: [derived] the parsed public key, kept for a while by `signatures.Verifiers`
+    verifier: Verifier | None = None
+
+
+class Key(_Asked, eq=False, gc=False):
+    """`status` is active, disabled, expired or deleted; a deleted one keeps only what tells it from an unknown one.
+
+    `header` is the API key as it stands in the header of a call, `spki` a public key's DER, `vault_id` names a sealed
+    HMAC secret. `expires_us` is None for "never". `replaces` and `replaced_by` link a rotated key and its replacement
+    (0: none); `retires_us` is the end that the rotation set; nothing moves it but a further rotation, and only ahead.
+    """
+
+    header: bytes
     key_type: str
     label: str
-    permissions: int
     whitelist: tuple[str, ...]
     created_us: int
     expires_us: int | None
     vault_id: str
-    public_key: str
+    spki: bytes
     status: str = "active"
     replaces: int = 0
     replaced_by: int = 0
@@ -114,14 +141,21 @@ class Key(msgspec.Struct, eq=False, gc=False):
     updated_us: int = 0
     #: [derived] None when any address may call
     allowlist: Allowlist | None = None
-    #: [derived] the refusal that status and account make of every call, or None
-    standing: Refusal | None = None
-    #: [derived] the earlier of `expires_us` and `retires_us`, or `NEVER_US`
-    dies_us: int = NEVER_US
     #: [derived] whether it takes one of the account's places
     has_place: bool = False
-    #: [derived] parsed key material, kept for a while by `signatures.Verifiers`
-    verifier: Verifier | None = None
+
+    def __repr__(self) -> str:
+        """Without the fields: the opened secret is one of them."""
+        return f"<key {self.key_id} of account {self.account_id}, {self.key_type}, {self.status}>"
+
+    @property
+    def api_key(self) -> str:
+        return self.header.decode()
+
+    @property
+    def public_key(self) -> str:
+        """Base64 of the SPKI DER, as events and snapshots have it; empty for hmac."""
+        return base64.b64encode(self.spki).decode()
 
     @property
     def end(self) -> Refusal:
@@ -139,7 +173,7 @@ class AccessState:
         "expiries",
         "keys",
         "keys_by_api_key",
-        "keys_by_public_key",
+        "keys_by_spki",
         "next_account_id",
         "next_key_id",
         "policy_offset_us",
@@ -161,8 +195,8 @@ class AccessState:
         self.accounts_by_email: dict[str, Account] = {}
         #: [derived] master → ids of all sub-accounts that it ever had
         self.sub_account_ids: dict[int, list[int]] = {}
-        #: [derived] SPKI → account that registered it with a key that is not deleted
-        self.keys_by_public_key: dict[str, list[Key]] = {}
+        #: [derived] SPKI → the keys with it that are not deleted, all of one account
+        self.keys_by_spki: dict[bytes, tuple[Key, ...]] = {}
         #: [derived] heap of (due_us, key_id); stale entries stay until they reach the top
         self.expiries: list[tuple[int, int]] = []
 
@@ -248,10 +282,10 @@ class AccessState:
     def add_key(self, key: Key) -> None:
         account = self.accounts[key.account_id]
         self.keys[key.key_id] = key
-        self.keys_by_api_key[key.api_key.encode()] = key
+        self.keys_by_api_key[key.header] = key
         account.key_ids.append(key.key_id)
-        if key.public_key:
-            self.keys_by_public_key.setdefault(key.public_key, []).append(key)
+        if key.spki:
+            self.keys_by_spki[key.spki] = (*self.keys_by_spki.get(key.spki, ()), key)
         self.set_whitelist(key, key.whitelist)
         self._settle_end(key)
         self.settle_place(key)
@@ -260,6 +294,13 @@ class AccessState:
     def set_whitelist(self, key: Key, whitelist: tuple[str, ...]) -> None:
         key.whitelist = whitelist
         key.allowlist = Allowlist(whitelist) if whitelist else None
+        key.caller = NOBODY
+
+    def set_status(self, key: Key, status: str) -> None:
+        key.status = status
+        if status != "active":  # what cannot be called keeps no key material ready
+            key.hmac_block = b""
+            key.verifier = None
 
     def set_expiry(self, key: Key, expires_us: int | None) -> None:
         key.expires_us = expires_us
@@ -285,20 +326,18 @@ class AccessState:
 
     def forget_key(self, key: Key) -> None:
         """Reduce a deleted key to what tells it from an unknown one."""
-        if key.public_key:
-            holders = self.keys_by_public_key[key.public_key]
-            holders.remove(key)
-            if not holders:
-                del self.keys_by_public_key[key.public_key]
+        if key.spki:
+            others = tuple(other for other in self.keys_by_spki.pop(key.spki) if other is not key)
+            if others:
+                self.keys_by_spki[key.spki] = others
         replaced = self.keys.get(key.replaces)
-        key.status = "deleted"
+        self.set_status(key, "deleted")
         key.label = ""
         key.permissions = 0
         key.vault_id = ""
-        key.public_key = ""
+        key.spki = b""
         key.replaces = key.replaced_by = 0
         key.retires_us = None
-        key.verifier = None
         self.set_whitelist(key, ())
         self.set_expiry(key, None)
         self.settle_place(key)
@@ -417,7 +456,7 @@ class AccessState:
         self.skew_us = skew_us
         for derived in (self.accounts, self.keys, self.keys_by_api_key, self.accounts_by_email):
             derived.clear()
-        self.keys_by_public_key.clear()
+        self.keys_by_spki.clear()
         self.sub_account_ids.clear()
         self.expiries.clear()
         for row in accounts:
@@ -428,8 +467,25 @@ class AccessState:
 
     def _load_keys(self, rows: Iterable[list[Any]]) -> None:
         for row in rows:
-            key = Key(*row)
-            key.whitelist = tuple(key.whitelist)
+            key_id, account_id, api_key, key_type, label, permissions, whitelist, created_us, expires_us, *more = row
+            vault_id, public_key, *optional = more
+            key = Key(
+                key_id,
+                account_id,
+                permissions,
+                api_key.encode(),
+                _WORDS[key_type],
+                label,
+                tuple(whitelist),
+                created_us,
+                expires_us,
+                vault_id,
+                base64.b64decode(public_key),
+                *optional,
+            )
+            key.status = _WORDS[key.status]
+            if key.updated_us == created_us:
+                key.updated_us = created_us
             self.add_key(key)
         for key in self.keys.values():
             if key.replaced_by:  # its replacement was not there yet

@@ -53,8 +53,8 @@ class Reason(Enum):
     )
     VERIFICATION_BUDGET_EXCEEDED = (
         "verification-budget-exceeded",
-        "This address sent too many signatures that did not verify.",
-        "Stop sending wrong signatures; the budget refills within a minute.",
+        "This address sent so many wrong signatures that the rest of this minute's are not looked at.",
+        "Stop sending wrong signatures; right ones are taken again within a minute.",
     )
     KEY_MALFORMED = (
         "key-malformed",

@@ -72,7 +72,6 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.IP_WEIGHT_EXCEEDED: PublicError(429, -1003, _WEIGHT),
     Reason.ACCOUNT_WEIGHT_EXCEEDED: PublicError(429, -1003, _WEIGHT),
     Reason.IP_RAW_REQUESTS_EXCEEDED: PublicError(429, -1003, "Too many requests queued."),
-    Reason.VERIFICATION_BUDGET_EXCEEDED: PublicError(429, -1003, "Too many requests queued."),
     Reason.KEY_MALFORMED: PublicError(401, -2014, "API-key format invalid."),
     Reason.KEY_UNKNOWN: _KEY_REFUSED,
     Reason.KEY_MISTYPED: _KEY_REFUSED,
@@ -91,6 +90,8 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.TIMESTAMP_AHEAD: _bad(-1021, "Timestamp for this request was 1000ms ahead of the server's time."),
     Reason.SIGNATURE_INVALID: _SIGNATURE_REFUSED,
     Reason.SIGNATURE_WRONG_TYPE: _SIGNATURE_REFUSED,
+    # Binance publishes no such budget: whoever floods with signatures must not see when we stop verifying them.
+    Reason.VERIFICATION_BUDGET_EXCEEDED: _SIGNATURE_REFUSED,
     Reason.ORDER_COUNT_EXCEEDED: PublicError(429, -1015, "Too many new orders; current limit is {0} orders per {1}."),
     # --- parameters
     Reason.PARAMETER_MISSING: _bad(-1102, "Mandatory parameter '{0}' was not sent, was empty/null, or malformed."),

@@ -125,7 +125,7 @@ def test_a_call_from_an_address_that_is_not_listed_is_foreign(desk: Desk, ip: st
     key = desk.key(desk.account(), whitelist=("127.0.0.1",))
     refusal = desk.call(key, ip=ip)
     assert reason(refusal) is Reason.IP_FOREIGN
-    assert refusal.facts == (ip,)  # type: ignore[union-attr]
+    assert refusal.facts == (ip or "an address that cannot be read",)  # type: ignore[union-attr]
 
 
 def test_an_address_that_cannot_be_read_is_nobodys_even_without_a_whitelist(desk: Desk) -> None:

@@ -99,7 +99,7 @@ def test_a_self_generated_key_is_replaced_with_a_new_public_key(desk: Desk, kind
     refused_for(desk, rotation(old, public_key=other), Reason.PUBLIC_KEY_INVALID)
     new = rotate(desk, old, public_key=after)
     assert new.public_key != old.public_key
-    assert desk.state.keys_by_public_key[new.public_key] == [new]
+    assert desk.state.keys_by_spki[new.spki] == (new,)
 
 
 def test_a_public_key_of_another_account_replaces_nothing(desk: Desk) -> None:

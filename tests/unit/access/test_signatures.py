@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
@@ -12,8 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.access.commands import DeleteKey
-from sparekey.access.signatures import Ed25519Verifier, HmacVerifier, RsaVerifier, Verifiers, decode_base64
+from sparekey.access.commands import DeleteKey, DisableKey
+from sparekey.access.signatures import Ed25519Verifier, RsaVerifier, Verifiers, decode_base64, hmac_block, verify_hmac
 from sparekey.terms.admissions import Admission
 from sparekey.terms.reasons import Reason
 from tests.unit.access.venue_of_keys import PAYLOAD, Desk, pem, reason, sign_ed25519, sign_rsa
@@ -46,19 +47,19 @@ def rsa_der(private: rsa.RSAPrivateKey) -> bytes:
 
 @pytest.mark.parametrize(("payload", "signature"), SAMPLES.items())
 def test_binances_sample_signatures_verify_in_either_case(payload: bytes, signature: str) -> None:
-    verifier = HmacVerifier(SAMPLE_SECRET)
-    assert verifier.verify(payload, signature) is None
-    assert verifier.verify(payload, signature.upper()) is None
-    assert verifier.verify(payload, signature[:32] + signature[32:].upper()) is None
-    assert reason(verifier.verify(payload + b"&", signature)) is Reason.SIGNATURE_INVALID
+    block = hmac_block(SAMPLE_SECRET)
+    assert verify_hmac(block, payload, signature) is None
+    assert verify_hmac(block, payload, signature.upper()) is None
+    assert verify_hmac(block, payload, signature[:32] + signature[32:].upper()) is None
+    assert reason(verify_hmac(block, payload + b"&", signature)) is Reason.SIGNATURE_INVALID
 
 
 @given(st.binary(min_size=1, max_size=200), st.binary(max_size=300))
 def test_our_hmac_is_the_standard_librarys_for_secrets_of_any_length(secret: bytes, payload: bytes) -> None:
     signature = hmac.new(secret, payload, "sha256").hexdigest()
-    assert HmacVerifier(secret).verify(payload, signature) is None
+    assert verify_hmac(hmac_block(secret), payload, signature) is None
     other = hmac.new(secret + b"x", payload, "sha256").hexdigest()
-    assert reason(HmacVerifier(secret).verify(payload, other)) is Reason.SIGNATURE_INVALID
+    assert reason(verify_hmac(hmac_block(secret), payload, other)) is Reason.SIGNATURE_INVALID
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,13 @@ def test_our_hmac_is_the_standard_librarys_for_secrets_of_any_length(secret: byt
     ],
 )
 def test_what_is_not_sixty_four_hex_digits_has_the_wrong_form_for_hmac(signature: str) -> None:
-    assert reason(HmacVerifier(SAMPLE_SECRET).verify(PAYLOAD, signature)) is Reason.SIGNATURE_WRONG_TYPE
+    assert reason(verify_hmac(hmac_block(SAMPLE_SECRET), PAYLOAD, signature)) is Reason.SIGNATURE_WRONG_TYPE
 
 
 def test_a_full_width_spelling_of_the_right_signature_is_not_it() -> None:
     payload, signature = next(iter(SAMPLES.items()))
     wide = "".join(chr(ord(digit) + 0xFEE0) for digit in signature)
-    assert reason(HmacVerifier(SAMPLE_SECRET).verify(payload, wide)) is Reason.SIGNATURE_WRONG_TYPE
+    assert reason(verify_hmac(hmac_block(SAMPLE_SECRET), payload, wide)) is Reason.SIGNATURE_WRONG_TYPE
 
 
 @pytest.mark.parametrize("private", [RSA_2048, RSA_4096], ids=["2048", "4096"])
@@ -217,30 +218,55 @@ def test_no_key_takes_an_empty_or_made_up_signature(signature: str) -> None:
         )
 
 
-def test_verifiers_keep_only_the_newest_and_come_back_with_the_next_call() -> None:
+def test_only_the_newest_parsed_public_keys_are_kept_and_others_come_back_with_the_next_call() -> None:
     desk = Desk()
     account_id = desk.account()
-    keys = [desk.key(account_id, f"bot {number}") for number in range(5)]
-    opened: list[str] = []
-
-    def open_secret(key: object) -> bytes:
-        vault_id = key.vault_id  # type: ignore[attr-defined]
-        opened.append(vault_id)
-        return desk.vault[vault_id]
-
-    verifiers = Verifiers(open_secret, kept=3)
+    keys = [
+        desk.key(account_id, f"bot {n}", key_type="ed25519", public_key=pem(ed25519.Ed25519PrivateKey.generate()))
+        for n in range(5)
+    ]
+    verifiers = Verifiers(kept=3)
     for key in keys:
-        assert not hasattr(verifiers.prepare(key), "reason")
+        assert verifiers.prepare(key) is key.verifier
     assert [key.verifier is None for key in keys] == [True, True, False, False, False]
     verifiers.prepare(keys[0])
     assert [key.verifier is None for key in keys] == [False, True, True, False, False]
-    assert len(opened) == 6
 
 
-def test_a_deleted_key_leaves_no_secret_in_memory() -> None:
+def test_a_secret_is_opened_once() -> None:
+    desk = Desk()
+    key = desk.key(desk.account())
+    sign = desk.sign(key)
+    assert isinstance(desk.call(key), Admission)
+    desk.vault.clear()
+    assert isinstance(desk.call(key, sign=sign), Admission)
+    assert reason(desk.call(key, sign=lambda _: "0" * 64)) is Reason.SIGNATURE_INVALID
+
+
+def test_a_key_that_is_printed_by_mistake_shows_nothing_of_its_opened_secret() -> None:
     desk = Desk()
     key = desk.key(desk.account())
     assert isinstance(desk.call(key), Admission)
+    for shown in (repr(key), str(key), f"{key}"):
+        assert repr(key.hmac_block)[2:20] not in shown
+        assert desk.vault[key.vault_id].decode() not in shown
+        assert "block" not in shown
+
+
+@pytest.mark.parametrize("ending", [DeleteKey, DisableKey])
+def test_a_key_that_cannot_be_called_any_more_leaves_no_secret_in_memory(ending: Any) -> None:
+    desk = Desk()
+    key = desk.key(desk.account())
+    assert isinstance(desk.call(key), Admission)
+    assert key.hmac_block
+    desk.do(ending(key.key_id))
+    assert not key.hmac_block
+
+
+def test_a_key_that_cannot_be_called_any_more_keeps_no_parsed_public_key() -> None:
+    desk = Desk()
+    key = desk.key(desk.account(), key_type="ed25519", public_key=pem(ED25519))
+    assert isinstance(desk.call(key, sign=sign_ed25519(ED25519)), Admission)
     assert key.verifier is not None
     desk.do(DeleteKey(key.key_id))
     assert key.verifier is None
@@ -259,7 +285,7 @@ def test_a_secret_of_any_length_signs_as_the_standard_says(length: int) -> None:
     """Longer than a block of SHA-256, it is hashed first (RFC 2104, section 2)."""
     secret = bytes(range(1, length + 1))
     signature = hmac.new(secret, PAYLOAD, "sha256").hexdigest()
-    assert HmacVerifier(secret).verify(PAYLOAD, signature) is None
+    assert verify_hmac(hmac_block(secret), PAYLOAD, signature) is None
 
 
 def test_an_rsa_key_whose_bits_fill_no_whole_bytes_verifies() -> None:
@@ -287,4 +313,3 @@ def test_the_cost_of_a_verification_is_about_what_it_takes() -> None:
     assert 25 <= RsaVerifier(rsa_der(RSA_2048)).cost_us <= 100
     assert 50 <= RsaVerifier(rsa_der(RSA_4096)).cost_us <= 300
     assert Ed25519Verifier.cost_us == 100
-    assert HmacVerifier.cost_us == 0

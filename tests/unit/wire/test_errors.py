@@ -118,7 +118,7 @@ def test_texts_are_binances_own(
         (Refusal(Reason.ORDER_COUNT_EXCEEDED, (100, "10 SECOND")), 93 * SECOND_US + 1, 7),
         (Refusal(Reason.ORDER_COUNT_EXCEEDED, (100, "1 DAY")), 86_399 * SECOND_US, 1),
         (Refusal(Reason.IP_BANNED, (130_000,)), 10 * SECOND_US, 120),
-        (Refusal(Reason.VERIFICATION_BUDGET_EXCEEDED), 59 * SECOND_US + 999_999, 1),
+        (Refusal(Reason.KEY_TOO_SOON), 59 * SECOND_US + 999_999, 1),
     ],
 )
 def test_retry_after_is_the_rest_of_the_window_in_whole_seconds(refusal: Refusal, now_us: int, seconds: int) -> None:
