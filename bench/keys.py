@@ -1,12 +1,14 @@
 """A directory of a million keys: what a key takes, what the gate asks of a call among so many, and how fast one stops.
 
-Keys are built by applying the events that a journal of their creation would hold. The large directory is measured
-against a small one call by call, in short slices side by side, with the same number of keys of the same kinds called
-from the same addresses; each slice draws anew, so that the large one's keys come from memory that nobody just used.
+Keys are built by applying the events that a journal of their creation would hold, read as from there. The large
+directory is measured against a small one, in short slices side by side; each slice draws anew, so that the large one's
+keys come from memory that nobody just used, and each key calls from an address of its own. Every key was called
+before: what a first call costs more is measured apart.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import hashlib
@@ -20,6 +22,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from bench.load import _Connection, closed_loop, fine
@@ -30,11 +33,13 @@ from bench.signed_requests import ASK, Credentials, mixed, signed
 from bench.spread import Spread, ratios, spread
 from sparekey.access.apply import apply
 from sparekey.access.credentials import api_key_from, secret_from
-from sparekey.access.events import AccountCreated, KeyCreated, TotpEnrolled
+from sparekey.access.events import AccessEvent, AccountCreated, KeyCreated, TotpEnrolled
 from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger
+from sparekey.access.signatures import hmac_block
 from sparekey.access.state import AccessState, Key
-from sparekey.assemble import load_policy
+from sparekey.assemble import Running, load_policy, start
+from sparekey.settings import Settings
 from sparekey.storage.vault import Vault
 from sparekey.terms.permissions import Permission
 from sparekey.terms.refusals import Refusal
@@ -76,6 +81,10 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
             more, values = pool.apply(_directory, (kind, plan))
             lines += more
             raw |= values
+        more, values = pool.apply(_whole_calls, (folder, plan))
+        lines += more
+        raw |= values
+    notes.append("The gate alone does little for an HMAC key: 10 % of it is less than one look into cold memory takes.")
     _first_calls(folder, plan, lines, raw)
     _revocations(folder / "server", cores, plan, lines, raw, notes)
     return Section(f"{plan.keys:,} keys in the directory", lines, raw, notes)
@@ -87,15 +96,21 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
 class Directory:
     """So many keys of a kind behind a gate. What only a client has is made of numbers, again for each call."""
 
-    def __init__(self, count: int, kind: str) -> None:
-        self.count, self.kind = count, kind
-        self.state = AccessState()
+    def __init__(self, count: int, kind: str, state: AccessState | None = None, born_us: int = _BORN_US) -> None:
+        self.count, self.kind, self.born_us = count, kind, born_us
+        self.state = state or AccessState()
         self.gate = Gate(self.state, IpLedger(load_policy("off")), self._open_secret)
         gc.disable()  # as the server does while it loads
         before = _resident_bytes()
+        encode, decoder = msgspec.msgpack.encode, msgspec.msgpack.Decoder(AccessEvent)
         for event in self._events():
-            apply(self.state, event, _BORN_US)
+            apply(self.state, decoder.decode(encode(event)), born_us)
+        if kind == "hmac":
+            for number, key in enumerate(self.state.keys.values()):
+                key.hmac_block = hmac_block(self._secret(number))  # as their first call leaves them
         self.bytes_per_key = (_resident_bytes() - before) / count
+        for number, key in enumerate(self.state.keys.values()):
+            key.caller = self.address(number)
         gc.enable()
         gc.freeze()
 
@@ -117,7 +132,7 @@ class Directory:
                 f"bot {number}",
                 _GRANTED,
                 whitelist,
-                None if whitelist else _BORN_US + 90 * 86_400_000_000 + number,
+                None if whitelist else self.born_us + 90 * 86_400_000_000 + number,
                 f"hmac-secret/account-{account_id}/{api_key}" if self.kind == "hmac" else "",
                 "" if self.kind == "hmac" else self._public_key(number),
             )
@@ -160,6 +175,14 @@ class Directory:
             signature = base64.b64encode(crypto_sign(payload, self._pair(number)[1])[:64]).decode()
         return self.address(number), self.api_key(number), payload, signature
 
+    def look_up_us(self, calls: list[tuple[str, bytes, bytes, str]]) -> float:
+        """Of the dictionary alone, per call: the part that no gate can do without."""
+        get = self.state.keys_by_api_key.get
+        started = time.perf_counter_ns()
+        for _, api_key, _, _ in calls:
+            get(api_key)
+        return (time.perf_counter_ns() - started) / 1000 / len(calls)
+
     def cost_us(self, calls: list[tuple[str, bytes, bytes, str]]) -> float:
         """Of the gate, per call."""
         enter, admit = self.gate.enter, self.gate.admit
@@ -183,11 +206,6 @@ def _uniform(count: int, chance: random.Random, calls: int) -> list[int]:
     return [chance.randrange(count) for _ in range(calls)]
 
 
-def _in_use(most: int) -> Draw:
-    """Keys whose secrets are open. What the first call of another key costs is measured apart."""
-    return lambda count, chance, calls: [chance.randrange(most) * 7919 % count for _ in range(calls)]
-
-
 def _zipf(*counts: int) -> Draw:
     """Key number n is called in proportion to 1/n; the busy ones lie anywhere in memory."""
     weights = {count: list(accumulate(1 / rank for rank in range(1, count + 1))) for count in counts}
@@ -204,30 +222,29 @@ def _directory(kind: str, plan: Plan) -> tuple[list[Line], dict[str, Any]]:
         return [line._replace(what="a key in memory, RSA of 2,048 bits")], raw
     lines = [line._replace(target="at most 1,200 bytes", verdict=verdict(large.bytes_per_key, most=1_200))]
     small = Directory(plan.small, kind)
-    draws: dict[str, Draw]
-    if kind == "hmac":
-        draws = {"keys in use": _in_use(plan.small)}
-    else:
-        draws = {"uniform": _uniform, "Zipf": _zipf(plan.small, plan.keys)}
+    draws: dict[str, Draw] = {"uniform": _uniform, "Zipf": _zipf(plan.small, plan.keys)}
     chance = random.Random(3)
     for name, draw in draws.items():
         costs: dict[int, list[float]] = {plan.small: [], plan.keys: []}
+        look_ups: dict[int, list[float]] = {plan.small: [], plan.keys: []}
         for number in range(-2, plan.rounds):  # the first ones warm up
             for directory in chance.sample((small, large), 2):
                 calls = [directory.call(one) for one in draw(directory.count, chance, plan.calls)]
                 cost = directory.cost_us(calls)
+                calls = [directory.call(one) for one in draw(directory.count, chance, plan.calls)]
+                look_up = directory.look_up_us(calls)
                 if number >= 0:
                     costs[directory.count].append(cost)
+                    look_ups[directory.count].append(look_up)
         ratio = ratios(costs[plan.keys], costs[plan.small])
         text = f"{ratio.text(' ×', 3)}, {spread(costs[plan.keys]).text(' µs', 1)} a call"
-        line = Line(f"gate, {kind}, {name}, against {plan.small:,} keys", text)
+        what = f"gate alone, {kind}, {name}, against {plan.small:,} keys"
+        lines.append(Line(what, text, "at most 1.10 ×", _judge(ratio, 1.10)))
         if kind == "hmac":
-            # So little is done for such a call that a few looks into cold memory are half of it again.
-            more = spread([one - other for one, other in zip(*reversed(costs.values()), strict=True)])
-            lines.append(line._replace(measured=f"{more.median:+.1f} µs a call ({more.low:+.1f} to {more.high:+.1f})"))
-        else:
-            lines.append(line._replace(target="at most 1.10 ×", verdict=_judge(ratio, 1.10)))
+            lines.append(Line("  more a call", f"{_more(costs, plan).text(' µs', 1)}"))
+            lines.append(Line("  of which to find the key", f"{_more(look_ups, plan).text(' µs', 1)}"))
         raw[f"gate_{kind}_{name}"] = {str(count): one for count, one in costs.items()}
+        raw[f"look_up_{kind}_{name}"] = {str(count): one for count, one in look_ups.items()}
     if kind == "ed25519":
         _verification(large, plan, lines, raw)
     return lines, raw
@@ -235,6 +252,92 @@ def _directory(kind: str, plan: Plan) -> tuple[list[Line], dict[str, Any]]:
 
 def _judge(ratio: Spread, most: float) -> str:
     return verdict(ratio.median, most=most, noisy=ratio.noisy and ratio.low <= most < ratio.high)
+
+
+def _more(costs: dict[int, list[float]], plan: Plan) -> Spread:
+    """What the large directory costs beyond the small one."""
+    return spread([one - other for one, other in zip(costs[plan.keys], costs[plan.small], strict=True)])
+
+
+# --- whole calls -----------------------------------------------------------------------------------------------------
+
+
+class _Client(asyncio.Transport):
+    """A client's end of a connection, without a socket: what is written to it is counted."""
+
+    def __init__(self, ip: str) -> None:
+        super().__init__({"peername": (ip, 40_000)})
+        self.good = 0
+
+    def write(self, data: Any) -> None:
+        self.good += bytes(data).startswith(b"HTTP/1.1 200 ")
+
+
+class Served:
+    """A server with a directory of so many HMAC keys; requests come as bytes on connections that stand already."""
+
+    def __init__(self, running: Running, count: int) -> None:
+        self.server = running._server
+        self.directory = Directory(count, "hmac", running._access, time.time_ns() // 1000)
+
+    def _request(self, number: int) -> bytes:
+        directory = self.directory
+        return signed(Credentials(directory.api_key(number).decode(), directory._secret(number).decode()), *ASK, "")
+
+    def cost_us(self, numbers: list[int]) -> float:
+        """From the bytes of a request to those of its reply, per call."""
+        clients = [_Client(self.directory.address(number)) for number in numbers]
+        calls = []
+        for number, client in zip(numbers, clients, strict=True):
+            connection = self.server.connection()
+            connection.connection_made(client)
+            calls.append((connection, self._request(number)))
+        started = time.perf_counter_ns()
+        for connection, request in calls:
+            connection.data_received(request)
+        cost = (time.perf_counter_ns() - started) / 1000 / len(calls)
+        for connection, _ in calls:
+            connection.connection_lost(None)
+        if sum(client.good for client in clients) != len(calls):
+            raise RuntimeError("a right call was refused")
+        return cost
+
+
+def _whole_calls(folder: Path, plan: Plan) -> tuple[list[Line], dict[str, Any]]:
+    """The same keys behind the whole server: parsing, gate, answer, call log; all but the sockets."""
+    return asyncio.run(_measure_whole_calls(folder, plan))
+
+
+async def _measure_whole_calls(folder: Path, plan: Plan) -> tuple[list[Line], dict[str, Any]]:
+    lines: list[Line] = []
+    raw: dict[str, Any] = {}
+    started = [
+        await start(
+            Settings(data=folder / f"of-{count}", port=0, market="none", durability="memory", profile="off"), demo=False
+        )
+        for count in (plan.small, plan.keys)
+    ]
+    try:
+        small, large = (Served(running, count) for running, count in zip(started, (plan.small, plan.keys), strict=True))
+        chance = random.Random(5)
+        draws: dict[str, Draw] = {"uniform": _uniform, "Zipf": _zipf(plan.small, plan.keys)}
+        for name, draw in draws.items():
+            costs: dict[int, list[float]] = {plan.small: [], plan.keys: []}
+            for number in range(-2, plan.rounds):
+                for served in chance.sample((small, large), 2):
+                    cost = served.cost_us(draw(served.directory.count, chance, plan.calls))
+                    await asyncio.sleep(0)  # the call log takes what it was handed
+                    if number >= 0:
+                        costs[served.directory.count].append(cost)
+            ratio = ratios(costs[plan.keys], costs[plan.small])
+            text = f"{ratio.text(' ×', 3)}, {spread(costs[plan.keys]).text(' µs', 1)} a call"
+            what = f"whole call without sockets, hmac, {name}, against {plan.small:,} keys"
+            lines.append(Line(what, text))
+            raw[f"whole_call_{name}"] = {str(count): one for count, one in costs.items()}
+    finally:
+        for running in started:
+            await running.stop()
+    return lines, raw
 
 
 def _verification(directory: Directory, plan: Plan, lines: list[Line], raw: dict[str, Any]) -> None:
