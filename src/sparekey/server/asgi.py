@@ -17,6 +17,7 @@ from sparekey.server.http import Limits, Page
 from sparekey.server.replies import date_line, failure_reply, fault_reply
 from sparekey.server.tally import Tally
 from sparekey.wire.requests import Application, Reply, Request
+from sparekey.wire.sites import site_of
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,10 @@ class Mounted:
         if path is None:  # optional in ASGI; what was not percent-encoded comes out as it went in
             path = scope["path"].encode()
         page = None
-        if not self._application.owns(path):
+        site = next((site_of(bytes(value)) for name, value in scope["headers"] if name.lower() == b"host"), None)
+        if site is not None:
+            path = site.place(path)
+        elif not self._application.owns(path):
             page = self._pages.get(path)
             if page is None:
                 await self._foreign(scope, receive, send)

@@ -9,10 +9,13 @@ Whatever could be read in two ways is refused, never interpreted (RFC 9112, sect
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 import httptools
+
+from sparekey.wire.sites import Site, site_of
 
 CRLF: Final = b"\r\n"
 END: Final = b"\r\n\r\n"
@@ -31,6 +34,11 @@ _METHODS: Final[Mapping[bytes, str]] = {
 # What a request target never contains: controls, space, '#', DEL and anything beyond ASCII (RFC 3986, section 2).
 FORBIDDEN_IN_TARGET: Final = bytes(range(0x21)) + b"#" + bytes(range(0x7F, 0x100))
 
+# What may stand in a Host header: a name, an IPv4 address or a bracketed IPv6 one, and a port, but no userinfo (RFC
+# 9110, section 7.2; RFC 3986, section 3.2.2; a zone after RFC 6874).
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?\Z")
+_HOST_LINE: Final = re.compile(rb"(?:\A|\n)host:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
 CHUNKED: Final = -1
 
 
@@ -48,6 +56,7 @@ class Head:
     """What a header block says, as far as the API cares. Values are stripped of surrounding blanks.
 
     `length` is the number of body bytes, or CHUNKED. `close`: the client will send nothing more after this request.
+    `site` is what `host` serves, if it is one of Binance's names.
     `whole_body` is `length` where nothing but a request and its reply follows from the block (no closing, no upgrade,
     no interim answer, no chunks), else -1.
     """
@@ -62,6 +71,7 @@ class Head:
         "forwarded_for",
         "host",
         "length",
+        "site",
         "time_unit",
         "upgrade",
         "user_agent",
@@ -76,6 +86,7 @@ class Head:
         self.accept = b""
         self.user_agent = b""
         self.host = b""
+        self.site: Site | None = None
         self.forwarded_for = b""
         self.length = 0
         self.close = False
@@ -113,7 +124,7 @@ def read_request_line(line: bytes, longest: int) -> tuple[str, bytes, bool, byte
             # A proxy's form of the target, which servers must accept (RFC 9112, section 3.2.2).
             cut = min(at for at in (rest.find(b"/"), rest.find(b"?"), len(rest)) if at >= 0)
             host, target = rest[:cut], rest[cut:]
-            if not host:
+            if not host or not _HOST.match(host):
                 raise Fault(400, "target", "Malformed request target.")
             if target[:1] != b"/":
                 target = b"/" + target
@@ -190,7 +201,10 @@ def understand(fields: list[tuple[bytes, bytes]], is_http_1_1: bool) -> Head:
         elif name == b"user-agent":
             head.user_agent = value
         elif name == b"host":
+            if not _HOST.match(value):
+                raise Fault(400, "host", "Malformed Host.")
             head.host = value
+            head.site = site_of(value)
         elif name == b"x-forwarded-for":
             head.forwarded_for = value if not repeated else head.forwarded_for + b", " + value
         elif name == b"connection":
@@ -219,6 +233,12 @@ def understand(fields: list[tuple[bytes, bytes]], is_http_1_1: bool) -> Head:
     if not (head.close or head.upgrade or head.expects_continue or head.length == CHUNKED):
         head.whole_body = head.length
     return head
+
+
+def peek_site(block: bytes) -> Site | None:
+    """The site that a header block names, where nobody here will read the rest of it."""
+    found = _HOST_LINE.search(block)
+    return None if found is None else site_of(found[1].strip(b" \t"))
 
 
 # A second one of these would have to be either ignored or preferred; both are interpretations.

@@ -30,12 +30,14 @@ from sparekey.server.heads import (
     Fault,
     Head,
     KnownHeads,
+    peek_site,
     read_head,
     read_request_line,
 )
 from sparekey.server.replies import CONTINUE, date_line, failure_reply, fault_reply, overload_reply, render
 from sparekey.server.tally import Tally
 from sparekey.wire.requests import Application, Reply, Request
+from sparekey.wire.sites import site_of
 
 _log = logging.getLogger(__name__)
 
@@ -415,6 +417,8 @@ class Connection(asyncio.Protocol):
         name, _, target = start.partition(b" ")
         method = COMMON_METHODS.get(name)
         path, _, query = target.partition(b"?")
+        if head.site is not None:
+            path = head.site.place(path)
         if (
             method is None
             or not server.owns(path)
@@ -468,7 +472,11 @@ class Connection(asyncio.Protocol):
             ):
                 host = head.host
                 path, _, query = target.partition(b"?")
-                page = None if application.owns(path) else server.page_of(path)
+                page = None
+                if head.site is not None:
+                    path = head.site.place(path)
+                elif not application.owns(path):
+                    page = server.page_of(path)
             else:
                 if data.find(END) < 0:
                     self._flush(out, done)
@@ -478,12 +486,15 @@ class Connection(asyncio.Protocol):
                     method, target, is_http_1_1, host = read_request_line(line, limits.request_line_bytes)
                     path, _, query = target.partition(b"?")
                     page = None if application.owns(path) else server.page_of(path)
-                    if page is _FOREIGN:
+                    if page is _FOREIGN and (site_of(host) if host else peek_site(block)) is None:
                         head = _UNREAD  # whoever takes the connection reads it
                     else:
                         if data[len(line) + 2 : len(line) + 4] == CRLF:  # no header at all
                             block, rest = b"", data[len(line) + 4 :]
                         head = self._read_head(line, block, is_http_1_1)
+                        site = site_of(host) if host else head.site
+                        if site is not None:
+                            path, page = site.place(path), None
                         host = host or head.host
                 except Fault as fault:
                     if not line and not skipped and data[2:4] != CRLF:

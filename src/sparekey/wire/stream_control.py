@@ -28,7 +28,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 #: Addresses of streams that do not exist here yet.
-_UNSERVED = (b"/ws-api/", b"/ws-fapi/", b"/ws-dapi/", b"/fstream/", b"/dstream/")
+_UNSERVED = (b"/ws-api/", b"/ws-fapi/", b"/ws-dapi/", b"/fstream/", b"/dstream/", b"/data-stream/")
 _RAW = (b"/ws", b"/stream/ws")
 
 
