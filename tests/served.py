@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import uvloop
@@ -56,7 +56,7 @@ class Served:
         readings: tuple[Reading, ...] = (),
         host: str = "127.0.0.1",
         loop: str = "uvloop",
-        upgrades: Upgrades | None = None,
+        upgrades: Sequence[Upgrades] = (),
     ) -> None:
         self.application = PlainApplication()
         self.now_s = 1000.0

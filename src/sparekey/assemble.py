@@ -68,6 +68,7 @@ from sparekey.server.handover import ForeignHttp, StartFailed
 from sparekey.server.health import Health
 from sparekey.server.http import HttpServer
 from sparekey.server.listeners import CannotListen, Opened, listen, open_port, raise_file_limit, stop_listening
+from sparekey.server.sockets import Sockets
 from sparekey.server.streams import Streams
 from sparekey.server.tally import Tally
 from sparekey.server.vitals import Vitals
@@ -473,8 +474,8 @@ class Running:
         door = StreamDoor(self._gate, self._ledger, self._access, self._clocks, self._desk.listen_keys)
         door.on_end = self._receipts.stream_closed
         self._ledger.on_ban = self._part_with
-        streams = Streams(feed, door)
-        sequencer.add_consumer(streams)
+        sockets = Sockets(feed, door)
+        sequencer.add_consumer(sockets)
         tally = Tally()
         self._audience = Audience(tally, lambda: self._server.connections, _monotonic_us)
         self._pace = MarketPace(sequencer.submit, self._is_busy, _monotonic_us, self._loop.call_later)
@@ -510,7 +511,7 @@ class Running:
         bans = Bans(self._ledger, self._clocks)
         console = make_console(self._management, bans, self._receipts, self.operator_token, facts)
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
-        self._server = HttpServer(self._application, foreign=self._foreign, upgrades=streams, **shared)
+        self._server = HttpServer(self._application, foreign=self._foreign, upgrades=(Streams(sockets),), **shared)
 
     def _part_with(self, ip: str) -> None:
         """The address was just banned, in the middle of a call. Its streams end with their next look at the clock."""

@@ -18,7 +18,8 @@ from websockets.uri import parse_uri
 
 from sparekey.sequencer.clocks import Clocks
 from sparekey.sequencer.ports import Published, Record
-from sparekey.server.streams import StreamLimits, Streams
+from sparekey.server.sockets import SocketLimits, Sockets
+from sparekey.server.streams import Streams
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.effects import BalanceAdjusted
@@ -28,7 +29,7 @@ from tests.served import Served
 
 NOW_US = 1_700_000_000_000_000
 REVOKED = Refusal(Reason.KEY_DELETED)
-LIMITS = StreamLimits(pending_bytes=65_536, streams=3, message_bytes=4096)
+LIMITS = SocketLimits(pending_bytes=65_536, streams=3, message_bytes=4096)
 
 
 class PlainDoor:
@@ -67,13 +68,13 @@ class PlainDoor:
 
 
 class Streaming:
-    def __init__(self, limits: StreamLimits = LIMITS) -> None:
+    def __init__(self, limits: SocketLimits = LIMITS) -> None:
         self.door = PlainDoor()
         self.position = 0
         self.watched: set[int] = set()
         feed = UserDataFeed(self.watched, lambda: self.position)
-        self.streams = Streams(feed, self.door, limits=limits, monotonic_s=lambda: self.served.now_s)  # type: ignore[arg-type]
-        self.served = Served(upgrades=self.streams)
+        self.sockets = Sockets(feed, self.door, limits=limits, monotonic_s=lambda: self.served.now_s)  # type: ignore[arg-type]
+        self.served = Served(upgrades=(Streams(self.sockets),))
         self.peers: list[Peer] = []
 
     def peer(self, target: str = "/ws", **options: Any) -> Peer:
@@ -93,12 +94,12 @@ class Streaming:
             )
             for position in range(first, self.position + 1)
         ]
-        self.served.run(lambda: self.streams.receive(published))
+        self.served.run(lambda: self.sockets.receive(published))
 
     def tell_of_access(self) -> None:
         self.position += 1
         record = Record("access", self.position, NOW_US, 1, None, ())
-        self.served.run(lambda: self.streams.receive([Published(record, (), self.position)]))
+        self.served.run(lambda: self.sockets.receive([Published(record, (), self.position)]))
 
     def pass_seconds(self, seconds: int) -> None:
         self.door.now_us += seconds * 1_000_000
@@ -348,13 +349,13 @@ def test_who_goes_away_is_no_longer_watched_for(streaming: Streaming) -> None:
     one, other = streaming.peer(f"/ws/{text}"), streaming.peer(f"/ws/{text}")
     assert streaming.watched == {1}
     one.socket.close()
-    streaming.settle(lambda: streaming.streams.feed.listeners == 1, "one is left")
+    streaming.settle(lambda: streaming.sockets.feed.listeners == 1, "one is left")
     assert streaming.watched == {1}
     other.protocol.send_close(1000)
     other.send_raw()
     assert other.closing() == (1000, "")
     streaming.settle(lambda: streaming.watched == set(), "nobody is left")
-    assert not streaming.streams.connections
+    assert not streaming.sockets.connections
 
 
 def test_a_listen_key_can_be_subscribed_to_and_left_again(streaming: Streaming) -> None:
@@ -522,7 +523,7 @@ def test_an_empty_pong_counts_as_an_answer(streaming: Streaming) -> None:
         peer.protocol.send_pong(b"")
         peer.send_raw()
         peer.protocol.data_to_send()
-        streaming.settle(lambda: not next(iter(streaming.streams.connections))._unanswered, "the pong was heard")
+        streaming.settle(lambda: not next(iter(streaming.sockets.connections))._unanswered, "the pong was heard")
 
 
 def test_after_24_hours_the_connection_ends_with_notice(streaming: Streaming) -> None:
@@ -539,7 +540,7 @@ def test_after_24_hours_the_connection_ends_with_notice(streaming: Streaming) ->
 def test_a_client_that_never_confirms_the_end_is_cut_off(streaming: Streaming) -> None:
     peer = streaming.peer(answers=False)
     peer.send_raw(b"\x81\x81\0\0\0\0\xff")
-    streaming.settle(lambda: not streaming.streams.connections, "the connection is ending")
+    streaming.settle(lambda: not streaming.sockets.connections, "the connection is ending")
     streaming.pass_seconds(6)
     streaming.settle(lambda: not streaming.served.server.connections, "it was cut off")
 
@@ -618,13 +619,13 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_hear_everything(s
     slow = streaming.peer(f"/ws/{text}", receive_buffer=4096)
     good = streaming.peer(f"/ws/{text}")
     heard = 0
-    while not streaming.streams.dropped:
+    while not streaming.sockets.dropped:
         streaming.credit(times=100)
         for _ in range(100):
             heard += 1
             assert good.hear() == update(heard)
         assert heard < 200_000, "it was never dropped"
-    assert streaming.streams.feed.listeners == 1
+    assert streaming.sockets.feed.listeners == 1
     assert streaming.served.server.tally.faults["stream-unread"] == 1
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     assert slow.lost()
@@ -636,11 +637,11 @@ def test_one_large_commit_does_not_cost_a_reader_its_place(streaming: Streaming)
     peer = streaming.peer(f"/ws/{streaming.door.key()}")
     streaming.credit(times=2_000)  # several times of what may be pending
     assert [peer.hear()["d"] for _ in range(2_000)][-1] == "2000.00000000"
-    assert streaming.streams.dropped == 0
+    assert streaming.sockets.dropped == 0
 
 
 def test_when_an_event_cannot_be_told_no_stream_goes_on_with_a_gap(streaming: Streaming) -> None:
     peer, idle = streaming.peer(f"/ws/{streaming.door.key()}"), streaming.peer()
     broken = Published(Record("spot", 1, NOW_US, 1, None, ()), [BalanceAdjusted(1, "USDT", None, NOW_US)], 1)  # type: ignore[arg-type]
-    streaming.served.run(lambda: streaming.streams.receive([broken]))
+    streaming.served.run(lambda: streaming.sockets.receive([broken]))
     assert peer.closing() == idle.closing() == (1011, "Events were lost.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -130,7 +130,7 @@ class HttpServer:
         application: Application,
         *,
         foreign: Foreign | None = None,
-        upgrades: Upgrades | None = None,
+        upgrades: Sequence[Upgrades] = (),
         pages: Mapping[bytes, Page] | None = None,
         trusted_proxies: TrustedProxies | None = None,
         limits: Limits | None = None,
@@ -170,9 +170,16 @@ class HttpServer:
         """Who answers on a path that the application does not own; None: it does nevertheless, because there is no
         other, or because the path is a stream's and a plain request for it is a mistake."""
         page = self.pages.get(path)
-        if page is None and self.foreign is not None and not (self.upgrades is not None and self.upgrades.owns(path)):
+        if page is None and self.foreign is not None and self.upgrades_of(path) is None:
             return _FOREIGN
         return page
+
+    def upgrades_of(self, path: bytes) -> Upgrades | None:
+        """Who turns connections into WebSockets there."""
+        for one in self.upgrades:
+            if one.owns(path):
+                return one
+        return None
 
     def connection(self) -> Connection:
         return Connection(self)
@@ -521,9 +528,9 @@ class Connection(asyncio.Protocol):
                 self._await_body(_Unfinished(method, path, query, host, head, page), rest, resumed)
                 return
             request = self._request(method, path, query, host, head, body)
-            if head.upgrade and server.upgrades is not None and server.upgrades.owns(path):
+            if head.upgrade and (upgrades := server.upgrades_of(path)) is not None:
                 self._flush(out, done)
-                self._upgrade(request, data)
+                self._upgrade(upgrades, request, data)
                 return
             self._answer(request, page, head.close, out, done)
             if not rest or self._phase != _FRESH:
@@ -884,9 +891,7 @@ class Connection(asyncio.Protocol):
         self._leave()
         foreign.take(self.server, transport, data)
 
-    def _upgrade(self, request: Request, data: bytes) -> None:
-        upgrades = self.server.upgrades
-        assert upgrades is not None
+    def _upgrade(self, upgrades: Upgrades, request: Request, data: bytes) -> None:
         if self._phase != _FRESH:
             return
         if self._queue or self._stalled:
