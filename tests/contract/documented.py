@@ -38,6 +38,7 @@ _RESTRICTION = "ipRestrict ipList updateTime apiKey"
 FIELDS: dict[str, tuple[str, ...]] = {
     "GET /api/v3/time": _names("serverTime"),
     "GET /api/v3/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols"),
+    "GET /api/v3/executionRules": _names("symbolRules"),
     "GET /api/v3/depth": _names("lastUpdateId bids asks"),
     "GET /api/v3/trades": _names(_TRADE),
     "GET /api/v3/historicalTrades": _names(_TRADE),
@@ -75,6 +76,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         " makerPreventedQuantity transactTime"
     ),
     "GET /api/v3/account/commission": _names("symbol standardCommission specialCommission taxCommission discount"),
+    "GET /api/v3/myFilters": _names("exchangeFilters symbolFilters assetFilters"),
     "GET /sapi/v1/system/status": _names("status msg"),
     "GET /sapi/v1/account/status": _names("data"),
     "GET /sapi/v1/account/apiTradingStatus": _names("data"),
@@ -135,6 +137,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 #: Of the items in a reply that wraps them: field → names.
 ITEMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "GET /api/v3/executionRules": ("symbolRules", _names("symbol rules")),
+    "GET /api/v3/myFilters": ("assetFilters", _names("filterType asset limit")),
     "GET /sapi/v1/sub-account/list": (
         "subAccounts",
         _names("subUserId email remark isFreeze createTime isManagedSubAccount isAssetManagementSubAccount"),

@@ -30,6 +30,7 @@ _NUMBERED_KEY = {"subAccountId": "{sub number}", "accountApiKey": "{sub key}"}
 PUBLIC: dict[str, dict[str, Any]] = {
     "GET /api/v3/time": {},
     "GET /api/v3/exchangeInfo": {},
+    "GET /api/v3/executionRules": {},
     "GET /api/v3/depth": _SYMBOL,
     "GET /api/v3/trades": _SYMBOL,
     "GET /api/v3/historicalTrades": _SYMBOL,
@@ -61,6 +62,7 @@ SIGNED: dict[str, dict[str, Any]] = {
     "GET /api/v3/rateLimit/order": {},
     "GET /api/v3/myPreventedMatches": _OTHER_SYMBOL | {"orderId": "{stopped}"},
     "GET /api/v3/account/commission": _SYMBOL,
+    "GET /api/v3/myFilters": _REFERENCED,
     "GET /sapi/v1/capital/config/getall": {},
     "GET /sapi/v1/account/apiRestrictions": {},
     "GET /sapi/v1/account/status": {},

@@ -201,3 +201,91 @@ def test_how_a_reference_price_is_reckoned_is_told_where_there_is_one(trader: Ca
         assert unknown.body == {"code": -1121, "msg": "Invalid symbol."}
         missing = trader("GET", route, signed=False)
         assert missing.code == -1102
+
+
+# --- execution rules and the account's filters -----------------------------------------------------------------------
+
+RULE = {
+    "ruleType": "PRICE_RANGE",
+    "bidLimitMultUp": "1.05000000",
+    "bidLimitMultDown": "0.95000000",
+    "askLimitMultUp": "1.05000000",
+    "askLimitMultDown": "0.95000000",
+}
+
+
+def rules_of(trader: Caller, **parameters: str) -> Answer:
+    return trader("GET", "/api/v3/executionRules", parameters, signed=False)
+
+
+def test_the_rule_that_is_shown_ends_a_taker_at_its_bound(venue: Venue) -> None:
+    buyer = Caller(venue.url, venue.key(fund={"USDC": "1000000"}))
+    seller = Caller(venue.url, venue.key(fund={"BTC": "10"}))
+    seller.limit_order(**USDC, side="SELL", price="60000", quantity="1")
+    assert buyer.limit_order(**USDC, price="60000", quantity="1").body["status"] == "FILLED"
+    reference = float(buyer("GET", "/api/v3/referencePrice", USDC, signed=False).body["referencePrice"])
+    within, beyond = f"{reference * 1.04:.2f}", f"{reference * 1.06:.2f}"
+    for price in (within, beyond):
+        seller.limit_order(**USDC, side="SELL", price=price, quantity="0.1")
+    ended = buyer.limit_order(**USDC, price="70000", quantity="1").body
+    assert (ended["status"], ended["executedQty"]) == ("EXPIRED", "0.10000000")
+    assert ended["expiryReason"] == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    asked = buyer("GET", "/api/v3/order", USDC | {"orderId": ended["orderId"]}).body
+    assert asked["expiryReason"] == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    left = buyer("GET", "/api/v3/depth", USDC, signed=False).body["asks"]
+    assert left == [[f"{beyond}000000", "0.10000000"]]
+    seller("DELETE", "/api/v3/openOrders", USDC)
+    buyer.close()
+    seller.close()
+
+
+def test_execution_rules_are_told_of_the_symbols_asked_for(trader: Caller) -> None:
+    one = {"symbolRules": [{"symbol": "BTCUSDC", "rules": [RULE]}]}
+    assert rules_of(trader, symbol="BTCUSDC").body == one
+    both = rules_of(trader, symbols='["ETHUSDT","BTCUSDC"]').body["symbolRules"]
+    assert both == [{"symbol": "ETHUSDT", "rules": []}, *one["symbolRules"]]
+    every = rules_of(trader).body["symbolRules"]
+    listed = trader("GET", "/api/v3/exchangeInfo", signed=False).body["symbols"]
+    assert [entry["symbol"] for entry in every] == [symbol["symbol"] for symbol in listed]
+    assert rules_of(trader, symbolStatus="TRADING").body["symbolRules"] == every
+    assert rules_of(trader, symbolStatus="HALT").body["symbolRules"] == []
+
+
+def test_execution_rules_refuse_what_the_documents_refuse(trader: Caller) -> None:
+    for sent in (
+        {"symbol": "BTCUSDC", "symbols": '["BTCUSDC"]'},
+        {"symbol": "BTCUSDC", "symbolStatus": "TRADING"},
+        {"symbols": '["BTCUSDC"]', "symbolStatus": "TRADING"},
+    ):
+        assert rules_of(trader, **sent).body == COMBINATION
+    refused = [
+        ({"symbol": "NOPE"}, -1121),
+        ({"symbols": '["BTCUSDC","NOPE"]'}, -1121),
+        ({"symbols": '["BTCUSDC","BTCUSDC"]'}, -1151),
+        ({"symbols": "[BTCUSDC]"}, -1135),
+        ({"symbolStatus": "CLOSED"}, -1122),
+    ]
+    assert [rules_of(trader, **sent).code for sent, _ in refused] == [code for _, code in refused]
+
+
+def test_execution_rules_weigh_by_how_many_symbols_are_asked_for(trader: Caller) -> None:
+    before = trader("GET", "/api/v3/ping", signed=False)
+    weights = []
+    for sent in ({"symbol": "BTCUSDC"}, {"symbols": '["BTCUSDC","ETHUSDT","BNBUSDT"]'}, {"symbolStatus": "HALT"}, {}):
+        after = rules_of(trader, **sent)
+        weights.append(cost(before, after))
+        before = after
+    assert weights == [2, 6, 40, 40]
+
+
+def test_an_accounts_filters_are_the_symbols_and_those_of_its_assets_and_all_are_enforced(trader: Caller) -> None:
+    asked = trader("GET", "/api/v3/myFilters", USDC).body
+    [listed] = trader("GET", "/api/v3/exchangeInfo", USDC, signed=False).body["symbols"]
+    cap = {"filterType": "MAX_ASSET", "asset": "USDC", "limit": "5000000.00000000"}
+    assert asked == {"exchangeFilters": [], "symbolFilters": listed["filters"], "assetFilters": [cap]}
+    assert "MAX_ASSET" not in {entry["filterType"] for entry in listed["filters"]}
+    beyond = trader.limit_order(**USDC, price="50000", quantity="100.1")
+    assert beyond.body == {"code": -1013, "msg": "Filter failure: MAX_ASSET"}
+    assert trader("GET", "/api/v3/myFilters", SYMBOL).body["assetFilters"] == []
+    assert trader("GET", "/api/v3/myFilters", {"symbol": "NOPE"}).code == -1121
+    assert trader("GET", "/api/v3/myFilters").code == -1102

@@ -39,6 +39,16 @@ def mean(total: int, count: int) -> int:
     return total // count if count else 0
 
 
+def least_times(price: int, rate: int) -> int:
+    """The least price that is not below `rate` times `price`: inwards, so that nothing beyond a bound gets through."""
+    return -(-price * rate // RATE_ONE)
+
+
+def most_times(price: int, rate: int) -> int:
+    """The largest price that is not above `rate` times `price`; inwards as well."""
+    return price * rate // RATE_ONE
+
+
 def floor_to_step(amount: int, step: int) -> int:
     """Down to a multiple of a tick or lot step; a step of zero means "off"."""
     return amount // step * step if step > 0 else amount

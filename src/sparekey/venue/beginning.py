@@ -26,6 +26,9 @@ _LIQUIDITY_NONE = Refusal(Reason.LIQUIDITY_NONE)
 _LIQUIDITY_BELOW_LOT = Refusal(Reason.LIQUIDITY_BELOW_LOT, ("LOT_SIZE",))
 _NOTIONAL_ZERO = Refusal(Reason.NOTIONAL_ZERO)
 
+#: The expiry reason of an order that met a price outside of its symbol's execution rule.
+OUT_OF_RANGE = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
     """What an order wants, in the state or not yet. `held` is what is locked for it already."""
@@ -69,20 +72,22 @@ def intent_of(order: Order) -> Intent:
     )
 
 
-def begin(state: SpotState, market: SymbolMarket, intent: Intent, *, triggered: bool = False) -> Beginning | Refusal:
+def begin(
+    state: SpotState, market: SymbolMarket, intent: Intent, now_us: int, *, triggered: bool = False
+) -> Beginning | Refusal:
     """`triggered`: the price that a stop order waits for was reached."""
     kind = intent.type
     if kind in STOPS:
         if not triggered:
             return _wait(state, market, intent)
-        return _take(state, market, intent) if kind in STOPS_TO_MARKET else _take_or_rest(state, market, intent)
-    return _take(state, market, intent) if kind == "MARKET" else _take_or_rest(state, market, intent)
+        return (_take if kind in STOPS_TO_MARKET else _take_or_rest)(state, market, intent, now_us)
+    return (_take if kind == "MARKET" else _take_or_rest)(state, market, intent, now_us)
 
 
 def decide_queued(state: SpotState, market: SymbolMarket, order: Order) -> list[Any]:
     """The step of an order in the queue: its trigger was crossed. It cannot be refused any more, so it ends instead."""
     symbol, order_id = order.symbol, order.order_id
-    outcome = begin(state, market, intent_of(order), triggered=True)
+    outcome = begin(state, market, intent_of(order), state.time_us, triggered=True)
     if isinstance(outcome, Refusal):
         return [OrderClosed(symbol, order_id, "EXPIRED", "REJECTED")]
     return [OrderStarted(symbol, order_id, outcome.hold), *outcome.events]
@@ -103,7 +108,7 @@ def _wait(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning |
     return Beginning(hold, [OrderArmed(market.rules.symbol, intent.order_id)], True)
 
 
-def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning | Refusal:
+def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -> Beginning | Refusal:
     """Orders with a price."""
     symbol, order_id, price, quantity = market.rules.symbol, intent.order_id, intent.price, intent.quantity
     is_buy = intent.is_buy
@@ -133,14 +138,18 @@ def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent) -> Beg
         quantity=quantity,
         quote_quantity=0,
         prevention_mode=intent.prevention_mode,
+        bounds=market.price_bounds(is_buy, now_us),
     )
     if intent.time_in_force == "FOK" and result.executed < quantity:
-        return Beginning(hold, [OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")])
+        cause = OUT_OF_RANGE if result.out_of_range else "UNFILLED_FOK_ORDER_EXPIRED"
+        return Beginning(hold, [OrderClosed(symbol, order_id, "EXPIRED", cause)])
     events = result.events
     if result.ended:
         events.append(OrderClosed(symbol, order_id, "EXPIRED_IN_MATCH"))
     elif not result.remaining:
         events.append(OrderClosed(symbol, order_id, "FILLED"))
+    elif result.out_of_range:
+        events.append(OrderClosed(symbol, order_id, "EXPIRED", OUT_OF_RANGE))
     elif intent.time_in_force == "IOC":
         events.append(OrderClosed(symbol, order_id, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED"))
     else:
@@ -148,7 +157,7 @@ def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent) -> Beg
     return Beginning(hold, events)
 
 
-def _take(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning | Refusal:
+def _take(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -> Beginning | Refusal:
     """Orders at any price, by quantity or by quote quantity: whole or as far as the book goes, never resting."""
     symbol, order_id, is_buy = market.rules.symbol, intent.order_id, intent.is_buy
     result = match(
@@ -161,6 +170,7 @@ def _take(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning |
         quantity=intent.quantity,
         quote_quantity=intent.quote_quantity,
         prevention_mode=intent.prevention_mode,
+        bounds=market.price_bounds(is_buy, now_us),
     )
     if intent.quote_quantity:
         refusal = _check_fitted(market, result)
@@ -178,7 +188,8 @@ def _take(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning |
     elif result.satisfied or (not result.remaining and not intent.quote_quantity):
         events.append(OrderClosed(symbol, order_id, "FILLED"))
     else:
-        events.append(OrderClosed(symbol, order_id, "EXPIRED", "INSUFFICIENT_LIQUIDITY"))
+        cause = OUT_OF_RANGE if result.out_of_range else "INSUFFICIENT_LIQUIDITY"
+        events.append(OrderClosed(symbol, order_id, "EXPIRED", cause))
     return Beginning(hold, events)
 
 
@@ -191,7 +202,7 @@ def _check_fitted(market: SymbolMarket, result: Match) -> Refusal | None:
         if rules.max_quantity and result.executed > rules.max_quantity:
             return filters.LOT_SIZE
         return filters.check_market_lot(rules, result.executed)
-    if result.ended or result.prevented:
+    if result.ended or result.prevented or result.out_of_range:
         return None
     return filters.LOT_SIZE if result.satisfied else _LIQUIDITY_NONE
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from sparekey.terms.money import parse_money
-from sparekey.venue.listing import AssetRules, NetworkRules, SymbolRules
+from sparekey.venue.listing import AssetRules, NetworkRules, PriceRange, SymbolRules
 
 #: PERCENT_PRICE_BY_SIDE of most live spot symbols: five times up, a fifth down.
 _MULTIPLIER_UP = "5"
@@ -62,6 +62,7 @@ def _asset(row: dict[str, Any]) -> AssetRules:
             )
             for network in row.get("network", ())
         ),
+        max_order=parse_money(row.get("max_order", "0")),
     )
 
 
@@ -90,4 +91,12 @@ def _symbol(row: dict[str, Any]) -> SymbolRules:
         max_trailing_above=_MAX_TRAILING,
         min_trailing_below=_MIN_TRAILING,
         max_trailing_below=_MAX_TRAILING,
+        price_range=_price_range(row),
     )
+
+
+def _price_range(row: dict[str, Any]) -> PriceRange | None:
+    bounds = row.get("price_range")
+    if bounds is None:
+        return None
+    return PriceRange(*(parse_money(bounds.get(name, "0")) for name in ("bid_up", "bid_down", "ask_up", "ask_down")))

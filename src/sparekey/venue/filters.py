@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
-from sparekey.terms.rounding import RATE_ONE, notional
+from sparekey.terms.rounding import RATE_ONE, affordable_quantity, notional
 from sparekey.venue.listing import SymbolRules
 
 TRAILING_DELTA = Refusal(Reason.FILTER_FAILED, ("TRAILING_DELTA",))
@@ -17,6 +17,7 @@ LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("LOT_SIZE",))
 MARKET_LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("MARKET_LOT_SIZE",))
 NOTIONAL = Refusal(Reason.FILTER_FAILED, ("NOTIONAL",))
 MAX_NUM_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ORDERS",))
+MAX_ASSET = Refusal(Reason.FILTER_FAILED, ("MAX_ASSET",))
 MAX_NUM_ALGO_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ALGO_ORDERS",))
 
 
@@ -83,3 +84,11 @@ def check_trailing_delta(rules: SymbolRules, above: bool, delta: int) -> Refusal
     else:
         low, high = rules.min_trailing_below, rules.max_trailing_below
     return None if low <= delta <= high else TRAILING_DELTA
+
+
+def check_assets(base_most: int, quote_most: int, quantity: int, quote_quantity: int, price: int) -> Refusal | None:
+    """What one order may come to of each of its assets, 0: any amount. `price` is its own, or what it is valued at; a
+    MARKET order names one of the two quantities."""
+    if base_most and (quantity or (affordable_quantity(quote_quantity, price, 0) if price else 0)) > base_most:
+        return MAX_ASSET
+    return MAX_ASSET if quote_most and (quote_quantity or notional(price, quantity)) > quote_most else None

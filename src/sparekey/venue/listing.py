@@ -33,10 +33,25 @@ class NetworkRules(Rules, frozen=True):
 
 
 class AssetRules(Rules, frozen=True):
+    """`max_order`: so much of the asset a single order may come to (filter MAX_ASSET), 1e-8 units; 0: any amount."""
+
     asset: str
     name: str
     is_legal_money: bool = False
     networks: tuple[NetworkRules, ...] = ()
+    max_order: int = 0
+
+
+class PriceRange(Rules, frozen=True):
+    """The execution rule PRICE_RANGE: takers trade within these multiples of the reference price, in 1e-8; 0: no bound.
+
+    Buyers go by the bid's, sellers by the ask's. Without a reference price nothing is bound.
+    """
+
+    bid_up: int
+    bid_down: int
+    ask_up: int
+    ask_down: int
 
 
 class SymbolRules(Rules, frozen=True):
@@ -82,6 +97,7 @@ class SymbolRules(Rules, frozen=True):
     max_trailing_above: int = 0
     min_trailing_below: int = 0
     max_trailing_below: int = 0
+    price_range: PriceRange | None = None
 
 
 class OrderLimit(Rules, frozen=True):

@@ -64,10 +64,11 @@ def best_offer(market: SymbolMarket, participants: Participants, is_buy: bool) -
 class Match:
     """What would happen to a taker: `events` after its `OrderPlaced`, and how it stands then.
 
-    `ended`: self-trade prevention ended the taker. `spent` is the quote amount traded.
+    `ended`: self-trade prevention ended the taker. `spent` is the quote amount traded. `out_of_range`: the next price
+    was one at which the symbol's execution rule lets nobody take.
     """
 
-    __slots__ = ("ended", "events", "executed", "prevented", "remaining", "satisfied", "spent")
+    __slots__ = ("ended", "events", "executed", "out_of_range", "prevented", "remaining", "satisfied", "spent")
 
     def __init__(self, quantity: int) -> None:
         self.events: list[Any] = []
@@ -76,6 +77,7 @@ class Match:
         self.spent = 0
         self.prevented = 0
         self.ended = False
+        self.out_of_range = False
         #: a taker by quote quantity that cannot afford another step of the lot
         self.satisfied = False
 
@@ -91,8 +93,12 @@ def match(
     quantity: int,
     quote_quantity: int,
     prevention_mode: str,
+    bounds: tuple[int, int] | None,
 ) -> Match:
-    """Walk the book. `limit_price` 0: any price. With `quote_quantity` the taker goes by it and `quantity` is 0."""
+    """Walk the book. `limit_price` 0: any price. With `quote_quantity` the taker goes by it and `quantity` is 0.
+
+    `bounds`: between which prices the taker may trade, both inclusive; fixed for as long as it takes.
+    """
     rules = market.rules
     symbol = rules.symbol
     taker_rate, maker_rate = rules.taker_rate, rules.maker_rate
@@ -103,6 +109,9 @@ def match(
     remaining, executed, spent = quantity, 0, 0
     for price, available, maker in offers(market, participants, is_buy):
         if limit_price and (price > limit_price if is_buy else price < limit_price):
+            break
+        if bounds is not None and not bounds[0] <= price <= bounds[1]:
+            result.out_of_range = True
             break
         if quote_quantity:
             remaining = affordable_quantity(quote_quantity - spent, price, rules.step_size)

@@ -122,6 +122,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
             command.stop_price,
             command.trailing_delta,
         ),
+        now_us,
     )
     if isinstance(beginning, Refusal):
         return beginning
@@ -222,6 +223,10 @@ def _check_filters(
         algo_orders = sum(order.type in STOPS for order in own.values())
         if algo_orders >= rules.max_algo_orders:
             return filters.MAX_NUM_ALGO_ORDERS
+    base_most, quote_most = state.assets[rules.base_asset].max_order, state.assets[rules.quote_asset].max_order
+    if base_most or quote_most:
+        valued_at = price or stop or market.reference_price(now_us) or best_offer(market, state.participants, is_buy)
+        return filters.check_assets(base_most, quote_most, quantity, command.quote_quantity, valued_at)
     return None
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from sparekey.terms.clocktime import MINUTE_US
-from sparekey.terms.rounding import average_price, mean
+from sparekey.terms.money import MAX_AMOUNT
+from sparekey.terms.rounding import average_price, least_times, mean, most_times
 from sparekey.venue.book import BookSide
 from sparekey.venue.ledger import AssetBooks, Balance, Ledger
 from sparekey.venue.liquidity import Level, Participants
@@ -127,6 +128,15 @@ class SymbolMarket:
             total += bucket[3] * counted_us
             count += bucket[4] * counted_us
         return mean(total, count)
+
+    def price_bounds(self, is_buy: bool, now_us: int) -> tuple[int, int] | None:
+        """Between which prices a taker may trade now, both inclusive; None: at any (spot FAQ, "Execution rules")."""
+        rule = self.rules.price_range
+        reference = self.mean_price(now_us) if rule is not None else 0
+        if rule is None or not reference:
+            return None
+        up, down = (rule.bid_up, rule.bid_down) if is_buy else (rule.ask_up, rule.ask_down)
+        return least_times(reference, down), most_times(reference, up) if up else MAX_AMOUNT
 
     def average_price(self, now_us: int) -> int:
         """Volume-weighted over the symbol's minutes up to now, whole minutes; without a trade there the last price."""

@@ -12,7 +12,7 @@ from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.calls import Call
 from sparekey.wire.desk import Desk
-from sparekey.wire.spot_general import SPOT_PERMISSION
+from sparekey.wire.spot_general import SPOT_PERMISSION, describe_filters
 from sparekey.wire.spot_orders import check_span, commission_rates
 from sparekey.wire.spot_shapes import account_trades
 from sparekey.wire.standing import may_act
@@ -154,6 +154,25 @@ def commission(desk: Desk, call: Call) -> bytes | Refusal:
     """GET /api/v3/account/commission"""
     rules = desk.spot.rules(call.values["symbol"])
     return _SYMBOL_UNKNOWN if rules is None else _encode(commission_rates(rules))
+
+
+def my_filters(desk: Desk, call: Call) -> bytes | Refusal:
+    """GET /api/v3/myFilters: what an order of the account on a symbol has to pass, and where its assets are shown."""
+    rules = desk.spot.rules(call.values["symbol"])
+    if rules is None:
+        return _SYMBOL_UNKNOWN
+    assets = (desk.spot.assets[asset] for asset in (rules.base_asset, rules.quote_asset))
+    return _encode(
+        {
+            "exchangeFilters": [],
+            "symbolFilters": describe_filters(rules),
+            "assetFilters": [
+                {"filterType": "MAX_ASSET", "asset": asset.asset, "limit": format_money(asset.max_order)}
+                for asset in assets
+                if asset.max_order
+            ],
+        }
+    )
 
 
 # --- listen keys -------------------------------------------------------------------------------------------------

@@ -80,6 +80,33 @@ def _chosen(desk: Desk, values: Mapping[str, Any]) -> Iterable[SymbolRules] | Re
     return [rules for rules in desk.spot.symbols() if status is None or rules.status == status]
 
 
+def execution_rules(desk: Desk, call: Call) -> bytes | Refusal:
+    """GET /api/v3/executionRules: of the symbols asked for, or of all; no rules where nothing restrains takers."""
+    chosen = _chosen(desk, call.values | {"permissions": None})
+    if isinstance(chosen, Refusal):
+        return chosen
+    return _encode({"symbolRules": [{"symbol": rules.symbol, "rules": _describe_rules(rules)} for rules in chosen]})
+
+
+def check_execution_rules(values: Mapping[str, Any]) -> Refusal | None:
+    sent = sum(values[name] is not None for name in ("symbol", "symbols", "symbolStatus"))
+    return _COMBINATION if sent > 1 else None
+
+
+def _describe_rules(rules: SymbolRules) -> list[dict[str, Any]]:
+    """A multiplier that binds nobody is left out."""
+    bounds = rules.price_range
+    if bounds is None:
+        return []
+    shown = {
+        "bidLimitMultUp": bounds.bid_up,
+        "bidLimitMultDown": bounds.bid_down,
+        "askLimitMultUp": bounds.ask_up,
+        "askLimitMultDown": bounds.ask_down,
+    }
+    return [{"ruleType": "PRICE_RANGE"} | {name: format_money(rate) for name, rate in shown.items() if rate}]
+
+
 def rate_limits(desk: Desk, family: str) -> list[dict[str, Any]]:
     """The profile's limiters as `exchangeInfo` lists them."""
     limits = desk.limits(family)

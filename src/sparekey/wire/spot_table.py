@@ -88,6 +88,14 @@ SPOT_ROWS: tuple[Row, ...] = (
         check=spot_general.check_exchange_info,
         websocket="exchangeInfo",
     ),
+    _public(
+        "GET",
+        "/api/v3/executionRules",
+        handler=spot_general.execution_rules,
+        parameters=(symbol(), text_array("symbols"), _STATUS),
+        check=spot_general.check_execution_rules,
+        websocket="executionRules",
+    ),
     # --- market data
     _public(
         "GET",
@@ -300,6 +308,13 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_account.commission,
         parameters=(_SYMBOL,),
         websocket="account.commission",
+    ),
+    _read(
+        "GET",
+        "/api/v3/myFilters",
+        handler=spot_account.my_filters,
+        parameters=(_SYMBOL,),
+        websocket="myFilters",
     ),
     # --- listen keys
     _stream(
