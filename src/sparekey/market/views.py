@@ -14,10 +14,12 @@ from typing import Protocol
 
 import msgspec
 
+from sparekey.market.aggregates import Aggregate
 from sparekey.market.candles import (
     INTERVALS_US,
     Candle,
     add_print,
+    bucket_open_us,
     bucket_opens,
     empty_candle,
     join_candles,
@@ -26,6 +28,7 @@ from sparekey.market.candles import (
 )
 from sparekey.market.history import History
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US, SECOND_US
+from sparekey.terms.rounding import average_price
 from sparekey.venue.effects import Print
 
 #: Minutes stay in memory for this long before the newest one: every window of a day is reckoned without the archive.
@@ -80,24 +83,14 @@ class TradeArchive(Protocol):
 
     def set_first_aggregate(self, symbol: str, aggregate_id: int) -> None: ...
 
+    def last_aggregate_id(self, symbol: str) -> int: ...
+
 
 class Publication(Protocol):
     """What a commit hands over, as far as it matters here."""
 
     @property
     def effects(self) -> Sequence[object]: ...
-
-
-class Aggregate(msgspec.Struct, frozen=True, gc=False):
-    """Prints of one taker order at one price and time."""
-
-    aggregate_id: int
-    price: int
-    quantity: int
-    first_trade_id: int
-    last_trade_id: int
-    time_us: int
-    buyer_is_maker: bool
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
@@ -213,6 +206,50 @@ class Views:
 
     def _ring(self, symbol: str) -> _Ring:
         return self._rings.get(symbol) or _Ring()
+
+    # --- what streams go on from: nothing that is not published yet ---------------------------------------------------
+
+    def last_trade(self, symbol: str) -> tuple[int, int]:
+        """Id and time of the last trade; 0 where nothing ever traded."""
+        ring = self._ring(symbol)
+        if ring.last_us >= 0:
+            return ring.last_id, ring.last_us
+        history = self._histories.get(symbol)
+        return (0, 0) if history is None else (history.first_trade_id - 1, history.birth_us)
+
+    def last_aggregate_id(self, symbol: str) -> int:
+        return self._archive.last_aggregate_id(symbol)
+
+    def running_candle(self, symbol: str, interval: str, zone_offset_us: int, now_us: int) -> Candle:
+        """The bucket that `now_us` falls into, as far as it has come."""
+        open_us = bucket_open_us(interval, now_us, zone_offset_us)
+        next_us = next_open_us(interval, open_us, zone_offset_us)
+        if interval == "1s":
+            seconds: dict[int, Candle] = {}
+            last_id = self.last_trade(symbol)[0]
+            for trade in self._trades_between(symbol, open_us, next_us):
+                if trade.trade_id <= last_id:
+                    _count(seconds, trade, SECOND_US)
+            found = seconds.get(open_us)
+        else:
+            hourly = INTERVALS_US.get(interval, HOUR_US) >= HOUR_US and zone_offset_us % HOUR_US == 0
+            found = next(self._buckets(symbol, (open_us, next_us), hourly))
+        return found or empty_candle(open_us, next_us - open_us, self._price_before(symbol, open_us))
+
+    def average_price(self, symbol: str, minutes: int, now_us: int) -> int:
+        """Volume-weighted over the running minute and those before it, whole minutes; without a trade the last price.
+
+        What `SymbolMarket.reference_price` reckons, of what is published.
+        """
+        ring = self._ring(symbol)
+        next_us = (now_us // MINUTE_US + 1) * MINUTE_US
+        traded = join_candles(ring.between(next_us - minutes * MINUTE_US, next_us), 0, 0)
+        if traded is not None and traded.volume:
+            return average_price(traded.quote_volume, traded.volume) or ring.last_price
+        if ring.last_us >= 0:
+            return ring.last_price
+        history = self._histories.get(symbol)
+        return 0 if history is None else history.opening
 
     # --- trades ------------------------------------------------------------------------------------------------------
 
@@ -421,7 +458,7 @@ class Views:
                 if unsettled is not None:
                     yield unsettled
         if first_us <= over_us < end_us:
-            if ring.minutes and ring.minutes[-1].open_us == over_us and ring.last_us < end_us:
+            if 0 <= ring.last_us < end_us:
                 # The running minute, whole as far as it has come.
                 running = next(self._buckets(symbol, (over_us, over_us + MINUTE_US), False))
                 if running is not None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sparekey.market.aggregates import aggregate_key
 from sparekey.market.candles import Candle, add_print, join_candles, print_candle
 from sparekey.sequencer.ports import Published
 from sparekey.storage.private_files import make_private
@@ -217,6 +218,10 @@ class Archive:
             )
         }
 
+    def last_aggregate_id(self, symbol: str) -> int:
+        """Of the prints received; 0: there were none."""
+        return self._aggregates.get(symbol, (0, ()))[0]
+
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -249,7 +254,7 @@ class Archive:
             for item in published:
                 if item.position > self._received:
                     for effect in item.effects:
-                        self._add(self._arriving, effect)
+                        self._add(self._arriving, effect, item.position)
                     self._received = self._arriving.position = item.position
 
     def flush(self) -> None:
@@ -294,7 +299,7 @@ class Archive:
         database.execute("PRAGMA synchronous=OFF")
         return database
 
-    def _add(self, rows: _Rows, effect: Any) -> None:
+    def _add(self, rows: _Rows, effect: Any, position: int) -> None:
         if type(effect) is ClosedOrder:
             rows.orders.setdefault((effect.account_id, effect.symbol), {})[effect.order_id] = effect
             rows.count += 1
@@ -304,7 +309,7 @@ class Archive:
             rows.count += 1
             rows.urgent = True
         elif type(effect) is Print:
-            rows.trades.setdefault(effect.symbol, []).append(self._trade_of(effect))
+            rows.trades.setdefault(effect.symbol, []).append(self._trade_of(effect, position))
             self._count_in_candles(rows, effect)
             rows.count += 1
             if effect.taker_order_id or effect.maker_order_id:
@@ -329,9 +334,9 @@ class Archive:
             running = print_candle(open_us, MINUTE_US, *printed)
         rows.candles[symbol, MINUTE_US, open_us] = self._running[symbol] = running
 
-    def _trade_of(self, effect: Print) -> Trade:
-        # One aggregate: same taker order, price and time (Binance spot REST, "Compressed/Aggregate trades list").
-        common = (effect.price, effect.time_us, effect.taker_order_id, effect.buyer_is_maker)
+    def _trade_of(self, effect: Print, position: int) -> Trade:
+        # The record stands for the time: two records may have the same one.
+        common = (position, *aggregate_key(effect))
         aggregate_id, last_common = self._aggregates.get(effect.symbol, (0, ()))
         if common != last_common:
             aggregate_id += 1
@@ -651,7 +656,7 @@ class Archive:
             aggregates, running = dict(self._aggregates), dict(self._running)
             for item in unpublished:
                 for effect in item.effects:
-                    self._add(rows, effect)
+                    self._add(rows, effect, item.position)
             self._aggregates, self._running = aggregates, running  # they will be counted when they are received
             waiting.append(rows)
         return waiting

@@ -108,14 +108,14 @@ def depth(desk: Desk, call: Call) -> bytes | Refusal:
     if cached is not None and cached[0] == update_id:
         return cached[1]
     bids, asks = desk.spot.depth(symbol, limit)
-    body = b'{"lastUpdateId":%d,"bids":[%b],"asks":[%b]}' % (update_id, _levels(bids), _levels(asks))
+    body = b'{"lastUpdateId":%d,"bids":[%b],"asks":[%b]}' % (update_id, encode_levels(bids), encode_levels(asks))
     if len(depths) >= _CACHED_DEPTHS:  # as many limits as somebody cares to think of
         depths.clear()
     depths[symbol, limit] = update_id, body
     return body
 
 
-def _levels(levels: Iterable[Level]) -> bytes:
+def encode_levels(levels: Iterable[Level]) -> bytes:
     money = format_money
     return ",".join([f'["{money(price)}","{money(quantity)}"]' for price, quantity in levels]).encode()
 
@@ -365,7 +365,7 @@ def _full(call: Call, symbol: str, window: WindowView) -> dict[str, Any]:
     return {
         "symbol": symbol,
         "priceChange": money(change),
-        "priceChangePercent": _percent(change, window.open),
+        "priceChangePercent": percent(change, window.open),
         "weightedAvgPrice": money(average_price(window.quote_volume, window.volume)),
         "openPrice": money(window.open),
         "highPrice": money(window.high),
@@ -400,7 +400,7 @@ def _with_book(full: dict[str, Any], window: WindowView, best: Mapping[str, str]
     return head | own | full
 
 
-def _percent(change: int, base: int) -> str:
+def percent(change: int, base: int) -> str:
     """Three decimals: `-1.234`."""
     thousandths = percent_thousandths(change, base)
     sign, size = ("-", -thousandths) if thousandths < 0 else ("", thousandths)
