@@ -116,18 +116,8 @@ class SymbolMarket:
         return (self.rules.reference_buckets and self.mean_price(now_us)) or self.average_price(now_us)
 
     def mean_price(self, now_us: int) -> int:
-        """Mean of the trades' prices in the last `reference_buckets` minutes to the microsecond: of the oldest bucket
-        as large a part counts as lies within (spot FAQ, "Reference price"). 0 without a trade there."""
-        minute, gone_us = now_us // MINUTE_US, now_us % MINUTE_US
-        oldest = minute - self.rules.reference_buckets
-        total = count = 0
-        for bucket in reversed(self.minutes):
-            if bucket[0] < oldest or len(bucket) < 5:
-                break
-            counted_us = MINUTE_US - gone_us if bucket[0] == oldest else MINUTE_US
-            total += bucket[3] * counted_us
-            count += bucket[4] * counted_us
-        return mean(total, count)
+        """Mean of the trades' prices in the last `reference_buckets` minutes; 0 without a trade there."""
+        return mean_of_minutes(self.minutes, self.rules.reference_buckets, now_us)
 
     def price_bounds(self, is_buy: bool, now_us: int) -> tuple[int, int] | None:
         """Between which prices a taker may trade now, both inclusive; None: at any (spot FAQ, "Execution rules")."""
@@ -154,6 +144,21 @@ class SymbolMarket:
         average = average_price(quote, volume) or self.last_price
         self._average = (minute, self.next_trade_id, average)
         return average
+
+
+def mean_of_minutes(minutes: Sequence[Sequence[int]], buckets: int, now_us: int) -> int:
+    """Mean of the trades' prices in the last `buckets` minutes to the microsecond: of the oldest one as large a part
+    counts as lies within (spot FAQ, "Reference price"). 0 without a trade there. Rows as in `SymbolMarket.minutes`."""
+    minute, gone_us = now_us // MINUTE_US, now_us % MINUTE_US
+    oldest = minute - buckets
+    total = count = 0
+    for bucket in reversed(minutes):
+        if bucket[0] < oldest or len(bucket) < 5:
+            break
+        counted_us = MINUTE_US - gone_us if bucket[0] == oldest else MINUTE_US
+        total += bucket[3] * counted_us
+        count += bucket[4] * counted_us
+    return mean(total, count)
 
 
 class SpotState:

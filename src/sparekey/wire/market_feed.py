@@ -20,7 +20,7 @@ from sparekey.sequencer.ports import Published
 from sparekey.terms.clocktime import DAY_US, MINUTE_US
 from sparekey.venue.book_watch import leave_book, watch_book
 from sparekey.venue.effects import BookChanged, Print
-from sparekey.venue.spot_state import SpotState
+from sparekey.venue.spot_state import SpotState, mean_of_minutes
 from sparekey.wire.market_streams import (
     CANDLE_US,
     FAST_US,
@@ -35,6 +35,7 @@ from sparekey.wire.market_streams import (
     mini_ticker_payload,
     parse_stream_name,
     partial_depth_payload,
+    reference_payload,
     rolling_payload,
     ticker_payload,
     trade_payload,
@@ -496,6 +497,39 @@ class AverageStream(MarketStream):
             self.send(lambda us: average_payload(self.symbol, minutes, price, last_us, now_us, us))
 
 
+class ReferenceStream(MarketStream):
+    """The mean price of a symbol that has one, every second; of others nobody hears anything."""
+
+    def begin(self) -> None:
+        super().begin()
+        rules, market = self.feed.spot.rules(self.symbol), self.feed.spot.markets[self.symbol]
+        assert rules is not None
+        self._buckets = rules.reference_buckets
+        # State may be ahead of what is durable, but no pulse comes before that is.
+        self._minutes = [list(bucket) for bucket in market.minutes] if self._buckets else []
+        self._next_id = market.next_trade_id
+
+    def hear_prints(self, prints: Sequence[Print]) -> None:
+        if not self._buckets:
+            return
+        minutes = self._minutes
+        for one in prints:
+            if one.trade_id < self._next_id:
+                continue
+            minute = one.time_us // MINUTE_US
+            if not minutes or minutes[-1][0] != minute:
+                minutes.append([minute, 0, 0, 0, 0])
+                if minutes[0][0] < minute - self._buckets:
+                    del minutes[0]
+            minutes[-1][3] += one.price
+            minutes[-1][4] += 1
+
+    def pulse(self, now_us: int) -> None:
+        if self._buckets:
+            price = mean_of_minutes(self._minutes, self._buckets, now_us)
+            self.send(lambda us: reference_payload(self.symbol, price, now_us, us))
+
+
 # --- the book --------------------------------------------------------------------------------------------------------
 
 
@@ -573,7 +607,7 @@ _STREAMS: dict[str, type[MarketStream]] = {
     "depth": DepthStream,
     # No block trade ever happens here, so that nobody hears of one.
     "blockTrade": MarketStream,
-    "referencePrice": MarketStream,
+    "referencePrice": ReferenceStream,
 }
 
 

@@ -320,6 +320,12 @@ def average_payload(
     )
 
 
+def reference_payload(symbol: str, price: int, now_us: int, microseconds: bool) -> bytes:
+    """`referencePrice`: null while no trade lies in its window; it has no event time."""
+    shown = format_money(price) if price else None
+    return _encode({"e": "referencePrice", "s": symbol, "r": shown, "t": _time(now_us, microseconds)})
+
+
 # --- the book --------------------------------------------------------------------------------------------------------
 
 

@@ -373,6 +373,21 @@ def test_the_average_price_is_that_of_the_last_five_minutes(desk: MarketDesk) ->
     }
 
 
+def test_the_reference_price_is_the_one_that_queries_show_and_others_have_none(desk: MarketDesk) -> None:
+    desk.seconds(3)
+    ear = desk.listen("btcusdc@referencePrice", "btcusdt@referencePrice")
+    desk.seconds(70)
+    desk.pulse()
+    for told in ear.take():
+        assert (told["e"], told["s"], list(told)) == ("referencePrice", "BTCUSDC", ["e", "s", "r", "t"])
+    desk.now_us += SECOND_US
+    desk.pulse()
+    (told,) = ear.take()
+    price = desk.spot.reference_price("BTCUSDC", desk.now_us)
+    assert price
+    assert told == {"e": "referencePrice", "s": "BTCUSDC", "r": format_money(price), "t": desk.now_us // 1_000}
+
+
 # --- the book --------------------------------------------------------------------------------------------------------
 
 
