@@ -436,6 +436,7 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
     off = rng.choice((-40, -12, -5, -2, -1, 0, 1, 2, 5, 12, 40))
     limit = (price + price * off // 10_000) // tick * tick
     stop = (price + price * rng.choice((-12, -5, 5, 12)) // 10_000) // tick * tick
+    hides = kind in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT") and rng.random() < 0.2
     trails = kind in STOPS_PLAYED and rng.random() < 0.4
     return PlaceOrder(
         admission,
@@ -446,6 +447,7 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
         quantity,
         price=0 if kind in ("STOP_LOSS", "TAKE_PROFIT") else limit,
         stop_price=stop if kind in STOPS_PLAYED and not (trails and stop % 3) else 0,
+        iceberg_quantity=quantity // 3 // step * step if hides else 0,
         trailing_delta=rng.randrange(10, 60) if trails else 0,
         client_order_id=named,
         prevention_mode=mode,

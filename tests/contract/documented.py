@@ -232,6 +232,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
     "PERCENT_PRICE_BY_SIDE": _names("bidMultiplierUp bidMultiplierDown askMultiplierUp askMultiplierDown avgPriceMins"),
     "NOTIONAL": _names("minNotional applyMinToMarket maxNotional applyMaxToMarket avgPriceMins"),
     "TRAILING_DELTA": _names("minTrailingAboveDelta maxTrailingAboveDelta minTrailingBelowDelta maxTrailingBelowDelta"),
+    "ICEBERG_PARTS": _names("limit"),
     "MAX_NUM_ORDERS": _names("maxNumOrders"),
     "MAX_NUM_ALGO_ORDERS": _names("maxNumAlgoOrders"),
 }

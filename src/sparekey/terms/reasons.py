@@ -300,6 +300,11 @@ class Reason(Enum):
     )
     ICEBERG_NOT_ENABLED = ("iceberg-not-enabled", "The symbol takes no iceberg orders.", "Leave out icebergQty.")
     ICEBERG_TOO_LARGE = ("iceberg-too-large", "icebergQty is not below quantity.", "Send a smaller icebergQty.")
+    ICEBERG_NOT_GTC = (
+        "iceberg-not-gtc",
+        "An iceberg order must be good till cancelled.",
+        "Send timeInForce GTC, or leave out icebergQty.",
+    )
     TRAILING_NOT_ENABLED = ("trailing-not-enabled", "The symbol takes no trailing stops.", "Leave out trailingDelta.")
     PEGGED_NOT_ENABLED = ("pegged-not-enabled", "The symbol takes no pegged orders.", "Leave out pegPriceType.")
     NOTIONAL_ZERO = ("notional-zero", "Price times quantity is zero.", "Send a larger order.")

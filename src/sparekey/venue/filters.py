@@ -18,6 +18,8 @@ MARKET_LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("MARKET_LOT_SIZE",))
 NOTIONAL = Refusal(Reason.FILTER_FAILED, ("NOTIONAL",))
 MAX_NUM_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ORDERS",))
 MAX_ASSET = Refusal(Reason.FILTER_FAILED, ("MAX_ASSET",))
+ICEBERG_PARTS = Refusal(Reason.FILTER_FAILED, ("ICEBERG_PARTS",))
+MAX_NUM_ICEBERG_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ICEBERG_ORDERS",))
 MAX_NUM_ALGO_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ALGO_ORDERS",))
 
 
@@ -52,6 +54,15 @@ def check_lot(rules: SymbolRules, quantity: int) -> Refusal | None:
         or (rules.step_size and quantity % rules.step_size)
     ):
         return LOT_SIZE
+    return None
+
+
+def check_iceberg(rules: SymbolRules, quantity: int, iceberg_quantity: int) -> Refusal | None:
+    refusal = check_lot(rules, iceberg_quantity)
+    if refusal is not None:
+        return refusal
+    if rules.max_iceberg_parts and -(-quantity // iceberg_quantity) > rules.max_iceberg_parts:
+        return ICEBERG_PARTS
     return None
 
 

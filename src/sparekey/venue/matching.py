@@ -1,7 +1,7 @@
 """Matching: what a taker meets, in the order in which it meets it. Looks at the book and changes nothing.
 
-Better prices first; at one price the accounts' orders by their time, then the participants' quotes. A trade happens at
-the price of whoever rested.
+Better prices first; at one price the accounts' orders by their time, then the participants' quotes, then what icebergs
+had hidden. A trade happens at the price of whoever rested.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sparekey.venue.liquidity import Participants
 from sparekey.venue.orders import Order
 from sparekey.venue.spot_state import SymbolMarket
 
-#: (price, quantity, order); no order where a participant quotes.
+#: (price, quantity, order); no order where a participant quotes. An iceberg is met in parts.
 Offer = tuple[int, int, Order | None]
 
 
@@ -29,20 +29,33 @@ def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> It
     levels = side.levels_from_best()
     level = next(levels, None)
     for price, quantity in quotes:
+        hiding = None
         while level is not None and level.price * sign <= price * sign:
             order = level.first
             while order is not None:
-                yield level.price, order.remaining, order
+                yield level.price, order.shown, order
                 order = order.after
+            if level.icebergs:
+                if level.price == price:
+                    hiding = level
+                else:
+                    for part, order in level.hidden_parts():
+                        yield level.price, part, order
             level = next(levels, None)
         left = quantity - taken.get(price, 0) if taken else quantity
         if left > 0:
             yield price, left, None
+        if hiding is not None:
+            for part, order in hiding.hidden_parts():
+                yield price, part, order
     while level is not None:
         order = level.first
         while order is not None:
-            yield level.price, order.remaining, order
+            yield level.price, order.shown, order
             order = order.after
+        if level.icebergs:
+            for part, order in level.hidden_parts():
+                yield level.price, part, order
         level = next(levels, None)
 
 
@@ -107,6 +120,8 @@ def match(
     trade_id = market.next_trade_id
     prevented_match_id = market.next_prevented_match_id
     remaining, executed, spent = quantity, 0, 0
+    #: of icebergs met already: what was taken of them, all if they were prevented
+    met: dict[int, int] = {}
     for price, available, maker in offers(market, participants, is_buy):
         if limit_price and (price > limit_price if is_buy else price < limit_price):
             break
@@ -119,8 +134,14 @@ def match(
                 result.satisfied = True
                 break
         if maker is not None and maker.account_id == account_id and prevention_mode != "NONE":
-            amount = min(remaining, available)
-            taker_prevented, maker_prevented = _prevented(prevention_mode, remaining, available, amount)
+            left = available
+            if maker.iceberg_quantity:
+                # Whole, as the order that it is: its hidden part could not trade either.
+                if maker.order_id in met:
+                    continue
+                left = met[maker.order_id] = maker.remaining
+            amount = min(remaining, left)
+            taker_prevented, maker_prevented = _prevented(prevention_mode, remaining, left, amount)
             events.append(
                 MatchPrevented(
                     symbol,
@@ -134,7 +155,7 @@ def match(
                 )
             )
             prevented_match_id += 1
-            if maker_prevented == available:
+            if maker_prevented == left:
                 events.append(OrderClosed(symbol, maker.order_id, "EXPIRED_IN_MATCH"))
             if taker_prevented:
                 result.prevented += taker_prevented
@@ -172,7 +193,11 @@ def match(
                     maker_fee,
                 )
             )
-            if filled == available:
+            last = filled == available
+            if maker.iceberg_quantity:
+                met[maker.order_id] = met.get(maker.order_id, 0) + filled
+                last = met[maker.order_id] == maker.remaining
+            if last:
                 events.append(OrderClosed(symbol, maker.order_id, "FILLED"))
         trade_id += 1
         executed += filled

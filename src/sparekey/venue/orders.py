@@ -58,6 +58,8 @@ class Order(msgspec.Struct, eq=False, gc=False):
     #: since when a trailing stop tracks the price (-1: not yet), and the best price for it since then (0: none)
     trailing_us: int = -1
     best_seen: int = 0
+    #: of an iceberg on the book: what its level shows of it at present
+    visible: int = 0
     expiry_reason: str = ""
     #: [derived] its place on the book; None while it is not there
     level: Any = None
@@ -68,6 +70,11 @@ class Order(msgspec.Struct, eq=False, gc=False):
     def remaining(self) -> int:
         """What can still trade (Binance: available = origQty - executedQty - preventedQuantity)."""
         return self.quantity - self.executed - self.prevented_quantity
+
+    @property
+    def shown(self) -> int:
+        """What its level on the book shows of it."""
+        return self.visible if self.iceberg_quantity else self.remaining
 
     def hold_needed(self) -> int:
         """What a priced order must have locked for what remains of it. Never more than what it has locked, because
@@ -134,6 +141,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.prevented_quantity,
             self.trailing_us,
             self.best_seen,
+            self.visible,
         ]
 
 

@@ -136,6 +136,8 @@ def _leave_triggers(state: SpotState, market: SymbolMarket, order: Order) -> Non
 def _order_rested(state: SpotState, event: OrderRested, time_us: int, effects: list[Effect]) -> None:
     market = state.markets[event.symbol]
     order = market.orders[event.order_id]
+    if order.iceberg_quantity:
+        order.visible = min(order.iceberg_quantity, order.remaining)
     (market.bids if order.is_buy else market.asks).add(order)
     market.update_id += 1
 
@@ -194,9 +196,8 @@ def _settle(
     order.executed_quote += quote
     order.status = "PARTIALLY_FILLED"
     order.updated_us = time_us
-    level = order.level
-    if level is not None:
-        level.quantity -= quantity
+    if order.level is not None:
+        (market.bids if order.is_buy else market.asks).trade(order, quantity)
     if order.is_buy:
         hold = notional(order.price, order.remaining) if order.price else order.hold - quote
         order.quote.post(order.hold - hold - quote, hold - order.hold)
@@ -233,7 +234,7 @@ def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effe
             order.prevented_match_id = event.prevented_match_id
             order.updated_us = time_us
             if order.level is not None:
-                order.level.quantity -= prevented
+                (market.bids if order.is_buy else market.asks).lessen(order, prevented)
                 market.touch(order.is_buy, order.price)
             if order.price:
                 hold = order.hold_needed()

@@ -59,6 +59,8 @@ _ID_MISMATCH = Refusal(Reason.CLIENT_ORDER_ID_MISMATCH)
 _RESTRICTED = Refusal(Reason.CANCEL_RESTRICTED)
 _PREVENTION_MODE = Refusal(Reason.PREVENTION_MODE_NOT_ALLOWED)
 _ICEBERG = Refusal(Reason.ICEBERG_NOT_ENABLED)
+_ICEBERG_TOO_LARGE = Refusal(Reason.ICEBERG_TOO_LARGE)
+_ICEBERG_NOT_GTC = Refusal(Reason.ICEBERG_NOT_GTC)
 _TRAILING = Refusal(Reason.TRAILING_NOT_ENABLED)
 
 
@@ -88,7 +90,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         return _MARKET_CLOSED
     if kind not in rules.order_types:
         return Refusal(Reason.ORDER_TYPE_NOT_ENABLED, (kind,))
-    if command.iceberg_quantity:
+    if command.iceberg_quantity and not rules.iceberg_allowed:
         return _ICEBERG
     if command.trailing_delta and not rules.trailing_allowed:
         return _TRAILING
@@ -102,6 +104,11 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
     refusal = _check_filters(state, market, command, is_buy, own or {}, now_us)
     if refusal is not None:
         return refusal
+    if command.iceberg_quantity:
+        if command.iceberg_quantity >= command.quantity:
+            return _ICEBERG_TOO_LARGE
+        if command.time_in_force not in ("", "GTC"):
+            return _ICEBERG_NOT_GTC
     order_id = market.next_order_id
     client_order_id = command.client_order_id
     if client_order_id and own is not None and client_order_id in own:
@@ -217,12 +224,21 @@ def _check_filters(
         refusal = filters.check_trailing_delta(rules, fires_above(command.type, is_buy), command.trailing_delta)
         if refusal is not None:
             return refusal
+    iceberg_quantity = command.iceberg_quantity
+    if iceberg_quantity:
+        refusal = filters.check_iceberg(rules, quantity, iceberg_quantity)
+        if refusal is not None:
+            return refusal
     if rules.max_open_orders and len(own) >= rules.max_open_orders:
         return filters.MAX_NUM_ORDERS
     if command.type in STOPS and rules.max_algo_orders:
         algo_orders = sum(order.type in STOPS for order in own.values())
         if algo_orders >= rules.max_algo_orders:
             return filters.MAX_NUM_ALGO_ORDERS
+    if iceberg_quantity and rules.max_iceberg_orders:
+        icebergs = sum(order.iceberg_quantity > 0 for order in own.values())
+        if icebergs >= rules.max_iceberg_orders:
+            return filters.MAX_NUM_ICEBERG_ORDERS
     base_most, quote_most = state.assets[rules.base_asset].max_order, state.assets[rules.quote_asset].max_order
     if base_most or quote_most:
         valued_at = price or stop or market.reference_price(now_us) or best_offer(market, state.participants, is_buy)

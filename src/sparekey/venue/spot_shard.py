@@ -178,7 +178,7 @@ class SpotShard:
     def _crossed(self, market: SymbolMarket) -> list[Any]:
         """Resting orders that the new quotes cross: they are makers, at their own price, as far as the quotes go."""
         decided: list[Any] = []
-        trade_id = market.next_trade_id
+        makers = _Makers(market, decided)
         symbol = market.rules.symbol
         for side, quotes, taken in (
             (market.bids, self.participants.asks(symbol), market.taken_asks),
@@ -192,8 +192,7 @@ class SpotShard:
                 continue
             left = [[price, quantity - taken.get(price, 0)] for price, quantity in quotes]
             at = 0
-            for order in side.orders_from_best():
-                remaining = order.remaining
+            for remaining, order in side.parts_from_best():
                 filled = 0
                 while remaining > filled and at < len(left):
                     price, available = left[at]
@@ -208,74 +207,85 @@ class SpotShard:
                         at += 1
                 if not filled:
                     break
-                decided += _maker_fill(market, order, trade_id, filled)
-                trade_id += 1
+                makers.fill(order, filled)
         return decided
 
     def _taken(self, market: SymbolMarket, taker: Taker) -> list[Any]:
         """A participant takes: accounts' orders give fills, other participants' quotes prints."""
         decided: list[Any] = []
         prints: list[MarketPrint] = []
-        trade_id = market.next_trade_id
+        makers = _Makers(market, decided)
         remaining = taker.quantity
         for price, available, order in offers(market, self.participants, taker.is_buy):
             amount = min(available, remaining)
             if order is None:
                 prints.append(MarketPrint(price, amount, not taker.is_buy))
             else:
-                trade_id = _close_prints(market, decided, prints, trade_id)
+                makers.print(prints)
                 prints = []
-                decided += _maker_fill(market, order, trade_id, amount)
-                trade_id += 1
+                makers.fill(order, amount)
             remaining -= amount
             if not remaining:
                 break
-        _close_prints(market, decided, prints, trade_id)
+        makers.print(prints)
         return decided
 
     def _recorded(self, market: SymbolMarket, one: MarketPrint) -> list[Any]:
         """A recorded trade: accounts' orders at its price or better go first, the rest prints as recorded."""
         decided: list[Any] = []
-        trade_id = market.next_trade_id
+        makers = _Makers(market, decided)
         remaining = one.quantity
         side = market.bids if one.buyer_is_maker else market.asks
-        for order in side.orders_from_best():
+        for part, order in side.parts_from_best():
             if not remaining or (order.price < one.price if one.buyer_is_maker else order.price > one.price):
                 break
-            amount = min(order.remaining, remaining)
-            decided += _maker_fill(market, order, trade_id, amount)
-            trade_id += 1
+            amount = min(part, remaining)
+            makers.fill(order, amount)
             remaining -= amount
         if remaining:
-            _close_prints(market, decided, [MarketPrint(one.price, remaining, one.buyer_is_maker)], trade_id)
+            makers.print([MarketPrint(one.price, remaining, one.buyer_is_maker)])
         return decided
 
 
-def _close_prints(market: SymbolMarket, decided: list[Any], prints: list[MarketPrint], trade_id: int) -> int:
-    """Write down prints gathered so far; the trade id that follows them."""
-    if prints:
-        decided.append(Printed(market.rules.symbol, trade_id, tuple(prints)))
-    return trade_id + len(prints)
+class _Makers:
+    """Writes down, step by step, what participants who take do to a market."""
 
+    def __init__(self, market: SymbolMarket, decided: list[Any]) -> None:
+        self._market = market
+        self._decided = decided
+        self._trade_id = market.next_trade_id
+        #: order id → filled in this step, for icebergs, which fill in parts
+        self._filled: dict[int, int] = {}
 
-def _maker_fill(market: SymbolMarket, order: Order, trade_id: int, quantity: int) -> list[Any]:
-    """An account's resting order trades with a participant who takes."""
-    rules = market.rules
-    quote = notional(order.price, quantity)
-    filled = Filled(
-        rules.symbol,
-        trade_id,
-        order.price,
-        quantity,
-        quote,
-        order.is_buy,
-        0,
-        0,
-        0,
-        order.order_id,
-        order.account_id,
-        fee(quantity if order.is_buy else quote, rules.maker_rate),
-    )
-    if quantity == order.remaining:
-        return [filled, OrderClosed(rules.symbol, order.order_id, "FILLED")]
-    return [filled]
+    def print(self, prints: list[MarketPrint]) -> None:
+        """They trade among themselves."""
+        if prints:
+            self._decided.append(Printed(self._market.rules.symbol, self._trade_id, tuple(prints)))
+            self._trade_id += len(prints)
+
+    def fill(self, order: Order, quantity: int) -> None:
+        """An account's resting order trades with a participant who takes."""
+        rules = self._market.rules
+        quote = notional(order.price, quantity)
+        self._decided.append(
+            Filled(
+                rules.symbol,
+                self._trade_id,
+                order.price,
+                quantity,
+                quote,
+                order.is_buy,
+                0,
+                0,
+                0,
+                order.order_id,
+                order.account_id,
+                fee(quantity if order.is_buy else quote, rules.maker_rate),
+            )
+        )
+        self._trade_id += 1
+        filled = quantity
+        if order.iceberg_quantity:
+            filled = self._filled[order.order_id] = self._filled.get(order.order_id, 0) + quantity
+        if filled == order.remaining:
+            self._decided.append(OrderClosed(rules.symbol, order.order_id, "FILLED"))

@@ -151,6 +151,7 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.QUOTE_QUANTITY_NOT_ENABLED: _bad(-2010, "Quote order qty market orders are not support for this symbol."),
     Reason.ICEBERG_NOT_ENABLED: _bad(-2010, "Iceberg orders are not supported for this symbol."),
     Reason.ICEBERG_TOO_LARGE: _bad(-2010, "IcebergQty exceeds QTY."),
+    Reason.ICEBERG_NOT_GTC: _bad(-2010, "Unsupported order combination"),
     Reason.TRAILING_NOT_ENABLED: _bad(-2010, "Trailing stop orders are not supported for this symbol."),
     Reason.PEGGED_NOT_ENABLED: _bad(-2010, "Pegged orders are not supported for this symbol."),
     Reason.NOTIONAL_ZERO: _bad(-2010, "Price * QTY is zero or less."),

@@ -149,7 +149,7 @@ def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
         "baseCommissionPrecision": SCALE_DIGITS,
         "quoteCommissionPrecision": SCALE_DIGITS,
         "orderTypes": types,
-        "icebergAllowed": False,
+        "icebergAllowed": rules.iceberg_allowed,
         "ocoAllowed": False,
         "otoAllowed": False,
         "opoAllowed": False,
@@ -208,6 +208,10 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.max_algo_orders},
     ]
+    if rules.iceberg_allowed:
+        listed.append({"filterType": "ICEBERG_PARTS", "limit": rules.max_iceberg_parts})
+        if rules.max_iceberg_orders:
+            listed.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": rules.max_iceberg_orders})
     if rules.trailing_allowed:
         listed.append(
             {
