@@ -73,15 +73,22 @@ def decide(state: SpotState, command: Any, now_us: int) -> Decision:
 
 
 def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision:
+    market = judge_placement(state, command, now_us, counted=not command.check_only)
+    return market if isinstance(market, Refusal) else enter_order(state, market, command, now_us)
+
+
+def judge_placement(state: SpotState, command: PlaceOrder, now_us: int, *, counted: bool) -> SymbolMarket | Refusal:
+    """What is asked before the engine sees an order; its market, if nothing speaks against it there. `counted`: the
+    account may not have placed too many orders already."""
     market = state.markets.get(command.symbol)
     if market is None:
         return _SYMBOL_UNKNOWN
     admission = command.admission
-    if _fenced(state, admission):
+    if is_fenced(state, admission):
         return _FENCED
     account_id = admission.account_id
-    if not command.check_only:
-        refusal = _check_order_limits(state, account_id, now_us)
+    if counted:
+        refusal = check_order_limits(state, account_id, now_us)
         if refusal is not None:
             return refusal
     rules = market.rules
@@ -95,15 +102,19 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
     if command.trailing_delta and not rules.trailing_allowed:
         return _TRAILING
     mode = command.prevention_mode
-    if not mode:
-        mode = rules.default_prevention_mode
-    elif mode not in rules.prevention_modes:
+    if mode and mode not in rules.prevention_modes:
         return _PREVENTION_MODE
-    is_buy = command.side == "BUY"
     own = market.by_client_order_id.get(account_id)
-    refusal = _check_filters(state, market, command, is_buy, own or {}, now_us)
-    if refusal is not None:
-        return refusal
+    refusal = _check_filters(state, market, command, command.side == "BUY", own or {}, now_us)
+    return market if refusal is None else refusal
+
+
+def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now_us: int) -> Decision:
+    """The engine's own questions, and what the order does then."""
+    account_id, kind = command.admission.account_id, command.type
+    own = market.by_client_order_id.get(account_id)
+    mode = command.prevention_mode or market.rules.default_prevention_mode
+    is_buy = command.side == "BUY"
     if command.iceberg_quantity:
         if command.iceberg_quantity >= command.quantity:
             return _ICEBERG_TOO_LARGE
@@ -139,7 +150,7 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
         command.symbol,
         order_id,
         account_id,
-        admission.key_id,
+        command.admission.key_id,
         client_order_id or generated_client_order_id(order_id),
         command.side,
         kind,
@@ -159,12 +170,12 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
     return [placed, *beginning.events]
 
 
-def _fenced(state: SpotState, admission: Admission) -> bool:
+def is_fenced(state: SpotState, admission: Admission) -> bool:
     fence = state.fences.get(admission.key_id)
     return fence is not None and admission.access_seq < fence
 
 
-def _check_order_limits(state: SpotState, account_id: int, now_us: int) -> Refusal | None:
+def check_order_limits(state: SpotState, account_id: int, now_us: int) -> Refusal | None:
     used = state.order_counts_used.get(account_id)
     if used is None:
         return None
@@ -253,7 +264,7 @@ def _cancel_order(state: SpotState, command: CancelOrder, now_us: int) -> Decisi
     market = state.markets.get(command.symbol)
     if market is None:
         return _SYMBOL_UNKNOWN
-    if _fenced(state, command.admission):
+    if is_fenced(state, command.admission):
         return _FENCED
     original = command.original_client_order_id
     order = market.open_order(command.admission.account_id, command.order_id, original)
@@ -271,7 +282,7 @@ def _cancel_order(state: SpotState, command: CancelOrder, now_us: int) -> Decisi
 def _cancel_open_orders(state: SpotState, command: CancelOpenOrders, now_us: int) -> Decision:
     if command.symbol not in state.markets:
         return _SYMBOL_UNKNOWN
-    if _fenced(state, command.admission):
+    if is_fenced(state, command.admission):
         return _FENCED
     orders = state.open_orders(command.admission.account_id, command.symbol)
     if not orders:
@@ -316,7 +327,7 @@ def _fund(state: SpotState, command: Fund, now_us: int) -> Decision:
 
 
 def _transfer_funds(state: SpotState, command: TransferFunds, now_us: int) -> Decision:
-    if _fenced(state, command.admission):
+    if is_fenced(state, command.admission):
         return _FENCED
     asset, amount = command.asset, command.amount
     from_id, to_id, client_id = command.from_account_id, command.to_account_id, command.client_transfer_id
