@@ -437,6 +437,7 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
     limit = (price + price * off // 10_000) // tick * tick
     stop = (price + price * rng.choice((-12, -5, 5, 12)) // 10_000) // tick * tick
     hides = kind in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT") and rng.random() < 0.2
+    pegs = kind in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT") and rng.random() < 0.1
     trails = kind in STOPS_PLAYED and rng.random() < 0.4
     return PlaceOrder(
         admission,
@@ -445,7 +446,7 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
         kind,
         rng.choice(("GTC", "GTC", "GTC", "IOC", "FOK")) if kind == "LIMIT" or kind.endswith("_LIMIT") else "",
         quantity,
-        price=0 if kind in ("STOP_LOSS", "TAKE_PROFIT") else limit,
+        price=0 if kind in ("STOP_LOSS", "TAKE_PROFIT") or pegs else limit,
         stop_price=stop if kind in STOPS_PLAYED and not (trails and stop % 3) else 0,
         iceberg_quantity=quantity // 3 // step * step if hides else 0,
         trailing_delta=rng.randrange(10, 60) if trails else 0,
@@ -453,6 +454,8 @@ def an_order(rng: random.Random, admission: Admission, symbol: str, price: int, 
         prevention_mode=mode,
         strategy_id=rng.choice((None, 5)),
         strategy_type=rng.choice((None, 1_000_001)),
+        peg_price_type=rng.choice(("PRIMARY_PEG", "MARKET_PEG")) if pegs else "",
+        peg_offset=rng.choice((0, 0, 1)) if pegs else 0,
     )
 
 

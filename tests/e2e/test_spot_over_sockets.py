@@ -89,6 +89,7 @@ def test_a_peg_is_refused_by_what_is_wrong_with_it(venue: Venue) -> None:
     assert call.limit_order(pegPriceType="MIDDLE_PEG").body == {"code": -1210, "msg": "Invalid pegPriceType."}
     assert call.limit_order(pegOffsetType="TICKS").body == {"code": -1211, "msg": "Invalid pegOffsetType."}
     assert call.limit_order(pegOffsetValue="1").code == -1128
-    assert (
-        call.limit_order(pegPriceType="PRIMARY_PEG").body["msg"] == "Pegged orders are not supported for this symbol."
-    )
+    assert call.limit_order(pegPriceType="MARKET_PEG").body == {
+        "code": -2010,
+        "msg": "Order book liquidity is too low for this pegged order.",
+    }

@@ -298,6 +298,21 @@ class Reason(Enum):
         "The symbol takes no MARKET orders by quoteOrderQty.",
         "Send quantity.",
     )
+    PEG_NOT_FOR_TYPE = (
+        "peg-not-for-type",
+        "Orders at any price cannot take one from the book.",
+        "Leave out pegPriceType, or send an order with a limit.",
+    )
+    PEG_KIND_NOT_FOR_TYPE = (
+        "peg-kind-not-for-type",
+        "A LIMIT_MAKER order pegged to the other side would take at once.",
+        "Use PRIMARY_PEG.",
+    )
+    PEG_LIQUIDITY = (
+        "peg-liquidity",
+        "The book has no such level to take the price from.",
+        "Send a smaller pegOffsetValue, or wait for liquidity.",
+    )
     ICEBERG_NOT_ENABLED = ("iceberg-not-enabled", "The symbol takes no iceberg orders.", "Leave out icebergQty.")
     ICEBERG_TOO_LARGE = ("iceberg-too-large", "icebergQty is not below quantity.", "Send a smaller icebergQty.")
     ICEBERG_NOT_GTC = (

@@ -25,6 +25,7 @@ _WOULD_TRIGGER = Refusal(Reason.WOULD_TRIGGER)
 _LIQUIDITY_NONE = Refusal(Reason.LIQUIDITY_NONE)
 _LIQUIDITY_BELOW_LOT = Refusal(Reason.LIQUIDITY_BELOW_LOT, ("LOT_SIZE",))
 _NOTIONAL_ZERO = Refusal(Reason.NOTIONAL_ZERO)
+_PEG_LIQUIDITY = Refusal(Reason.PEG_LIQUIDITY)
 
 #: The expiry reason of an order that met a price outside of its symbol's execution rule.
 OUT_OF_RANGE = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
@@ -45,6 +46,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     stop_price: int = 0
     trailing_delta: int = 0
     held: int = 0
+    peg_price_type: str = ""
+    peg_offset: int = 0
 
 
 class Beginning(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +56,7 @@ class Beginning(msgspec.Struct, frozen=True, gc=False):
     hold: int
     events: list[Any]
     waits: bool = False
+    pegged_price: int = 0
 
 
 def intent_of(order: Order) -> Intent:
@@ -69,6 +73,8 @@ def intent_of(order: Order) -> Intent:
         order.stop_price,
         order.trailing_delta,
         order.hold,
+        order.peg_price_type,
+        order.peg_offset,
     )
 
 
@@ -90,7 +96,7 @@ def decide_queued(state: SpotState, market: SymbolMarket, order: Order) -> list[
     outcome = begin(state, market, intent_of(order), state.time_us, triggered=True)
     if isinstance(outcome, Refusal):
         return [OrderClosed(symbol, order_id, "EXPIRED", "REJECTED")]
-    return [OrderStarted(symbol, order_id, outcome.hold), *outcome.events]
+    return [OrderStarted(symbol, order_id, outcome.hold, outcome.pegged_price), *outcome.events]
 
 
 def _wait(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning | Refusal:
@@ -110,6 +116,8 @@ def _wait(state: SpotState, market: SymbolMarket, intent: Intent) -> Beginning |
 
 def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -> Beginning | Refusal:
     """Orders with a price."""
+    if intent.peg_price_type:
+        return _take_or_rest_pegged(state, market, intent, now_us)
     symbol, order_id, price, quantity = market.rules.symbol, intent.order_id, intent.price, intent.quantity
     is_buy = intent.is_buy
     hold = notional(price, quantity) if is_buy else quantity
@@ -155,6 +163,26 @@ def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent, now_us
     else:
         events.append(OrderRested(symbol, order_id))
     return Beginning(hold, events)
+
+
+def _take_or_rest_pegged(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -> Beginning | Refusal:
+    """At the price of a level of the book as it stands; it does not follow the book afterwards. The filters must pass
+    with that price, too.
+    """
+    own_side = intent.peg_price_type == "PRIMARY_PEG"
+    bids, asks = state.depth(market.rules.symbol, intent.peg_offset + 1)
+    levels = bids if intent.is_buy == own_side else asks
+    if len(levels) <= intent.peg_offset:
+        return _PEG_LIQUIDITY
+    price = levels[intent.peg_offset][0]
+    refusal = filters.check_limit(market.rules, intent.is_buy, price, intent.quantity, market.reference_price(now_us))
+    if refusal is not None:
+        return refusal
+    priced = msgspec.structs.replace(intent, price=price, peg_price_type="")
+    beginning = _take_or_rest(state, market, priced, now_us)
+    if isinstance(beginning, Refusal):
+        return beginning
+    return msgspec.structs.replace(beginning, pegged_price=price)
 
 
 def _take(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -> Beginning | Refusal:

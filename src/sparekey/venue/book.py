@@ -91,7 +91,7 @@ class BookSide:
 
     def add(self, order: Order) -> None:
         """Behind all others of its price."""
-        price = order.price
+        price = order.working_price
         if self.touched is not None:
             self.touched[price] = None
         level = self.levels.get(price)

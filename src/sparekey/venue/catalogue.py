@@ -86,6 +86,7 @@ def _symbol(row: dict[str, Any]) -> SymbolRules:
         ask_multiplier_up=up,
         ask_multiplier_down=down,
         reference_buckets=row.get("reference_buckets", 0),
+        peg_allowed=True,
         iceberg_allowed=True,
         trailing_allowed=True,
         min_trailing_above=_MIN_TRAILING,

@@ -58,6 +58,8 @@ class PlaceOrder(Command, frozen=True):
     strategy_id: int | None = None
     strategy_type: int | None = None
     check_only: bool = False
+    peg_price_type: str = ""
+    peg_offset: int = 0
 
 
 class CancelOrder(Command, frozen=True):

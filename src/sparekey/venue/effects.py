@@ -40,6 +40,9 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     strategy_id: int | None = None
     strategy_type: int | None = None
     trailing_us: int = -1
+    peg_price_type: str = ""
+    peg_offset: int = 0
+    pegged_price: int = 0
 
 
 class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -32,7 +32,7 @@ class Funded(Event, frozen=True):
 class OrderPlaced(Event, frozen=True):
     """An order was accepted. `hold` is the amount locked (base for SELL, quote for BUY); fills follow as events.
 
-    `waits`: it does not act yet; a later event says when it does.
+    `waits`: it does not act yet; a later event says when it does. `pegged_price`: the price that the book chose for it.
     """
 
     symbol: str
@@ -54,6 +54,9 @@ class OrderPlaced(Event, frozen=True):
     strategy_id: int | None = None
     strategy_type: int | None = None
     waits: bool = False
+    peg_price_type: str = ""
+    peg_offset: int = 0
+    pegged_price: int = 0
 
 
 class OrderArmed(Event, frozen=True):
@@ -64,11 +67,15 @@ class OrderArmed(Event, frozen=True):
 
 
 class OrderStarted(Event, frozen=True):
-    """An order that waited acts from now on. `hold` is what is locked for it, whatever was before."""
+    """An order that waited acts from now on. `hold` is what is locked for it, whatever was before.
+
+    `pegged_price`: the price that the book chose for it, if it is pegged.
+    """
 
     symbol: str
     order_id: int
     hold: int
+    pegged_price: int = 0
 
 
 class Filled(Event, frozen=True):

@@ -79,6 +79,15 @@ def check_notional(rules: SymbolRules, price: int, quantity: int) -> Refusal | N
     return None
 
 
+def check_limit(rules: SymbolRules, is_buy: bool, price: int, quantity: int, reference: int) -> Refusal | None:
+    """All that must hold of a price that an order works at, whoever chose it."""
+    return (
+        check_price(rules, price)
+        or check_percent_price(rules, is_buy, price, reference)
+        or check_notional(rules, price, quantity)
+    )
+
+
 def check_market_notional(rules: SymbolRules, value: int) -> Refusal | None:
     """`value` is what a MARKET order is worth at the reference price, or the quote quantity that it names."""
     if rules.apply_min_notional_to_market and value < rules.min_notional:

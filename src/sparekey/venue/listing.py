@@ -92,6 +92,7 @@ class SymbolRules(Rules, frozen=True):
     apply_max_notional_to_market: bool = False
     #: The reference price is the mean price of the trades in so many of the last minutes; 0: the symbol has none.
     reference_buckets: int = 0
+    peg_allowed: bool = False
     iceberg_allowed: bool = False
     max_iceberg_orders: int = 0
     trailing_allowed: bool = False

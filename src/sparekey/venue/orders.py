@@ -60,6 +60,10 @@ class Order(msgspec.Struct, eq=False, gc=False):
     best_seen: int = 0
     #: of an iceberg on the book: what its level shows of it at present
     visible: int = 0
+    #: of a pegged order: what it is pegged to, how many levels deeper, and the price that was chosen (0: not yet)
+    peg_price_type: str = ""
+    peg_offset: int = 0
+    pegged_price: int = 0
     expiry_reason: str = ""
     #: [derived] its place on the book; None while it is not there
     level: Any = None
@@ -72,6 +76,11 @@ class Order(msgspec.Struct, eq=False, gc=False):
         return self.quantity - self.executed - self.prevented_quantity
 
     @property
+    def working_price(self) -> int:
+        """The price that it works at; 0: at any."""
+        return self.pegged_price or self.price
+
+    @property
     def shown(self) -> int:
         """What its level on the book shows of it."""
         return self.visible if self.iceberg_quantity else self.remaining
@@ -79,7 +88,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
     def hold_needed(self) -> int:
         """What a priced order must have locked for what remains of it. Never more than what it has locked, because
         floor(a) + floor(b) <= floor(a + b)."""
-        return notional(self.price, self.remaining) if self.is_buy else self.remaining
+        return notional(self.working_price, self.remaining) if self.is_buy else self.remaining
 
     def closed(self, status: str) -> ClosedOrder:
         """The order as it ends, for the archive."""
@@ -110,6 +119,9 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.strategy_id,
             self.strategy_type,
             self.trailing_us,
+            self.peg_price_type,
+            self.peg_offset,
+            self.pegged_price,
         )
 
     def dump(self) -> list[Any]:
@@ -142,6 +154,9 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.trailing_us,
             self.best_seen,
             self.visible,
+            self.peg_price_type,
+            self.peg_offset,
+            self.pegged_price,
         ]
 
 

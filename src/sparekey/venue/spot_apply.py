@@ -92,6 +92,9 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
         event.strategy_id,
         event.strategy_type,
     )
+    if event.peg_price_type:
+        order.peg_price_type, order.peg_offset = event.peg_price_type, event.peg_offset
+        order.pegged_price = event.pegged_price
     (quote if is_buy else base).post(-event.hold, event.hold)
     market.next_order_id = event.order_id + 1
     market.orders[event.order_id] = order
@@ -122,6 +125,7 @@ def _order_started(state: SpotState, event: OrderStarted, time_us: int, effects:
         (order.quote if order.is_buy else order.base).post(order.hold - event.hold, event.hold - order.hold)
         order.hold = event.hold
         state.ledger.updated_us[order.account_id] = time_us
+    order.pegged_price = event.pegged_price
     order.working_us = order.updated_us = time_us
     if state.watched and order.account_id in state.watched:
         report_new(order, time_us, effects)
@@ -199,7 +203,8 @@ def _settle(
     if order.level is not None:
         (market.bids if order.is_buy else market.asks).trade(order, quantity)
     if order.is_buy:
-        hold = notional(order.price, order.remaining) if order.price else order.hold - quote
+        working_price = order.working_price
+        hold = notional(working_price, order.remaining) if working_price else order.hold - quote
         order.quote.post(order.hold - hold - quote, hold - order.hold)
         order.base.post(quantity - fee)
         if fee:
@@ -235,8 +240,8 @@ def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effe
             order.updated_us = time_us
             if order.level is not None:
                 (market.bids if order.is_buy else market.asks).lessen(order, prevented)
-                market.touch(order.is_buy, order.price)
-            if order.price:
+                market.touch(order.is_buy, order.working_price)
+            if order.working_price:
                 hold = order.hold_needed()
                 (order.quote if order.is_buy else order.base).post(order.hold - hold, hold - order.hold)
                 order.hold = hold

@@ -40,6 +40,7 @@ from sparekey.venue.events import (
     OrderPlaced,
     SymbolListed,
 )
+from sparekey.venue.listing import SymbolRules
 from sparekey.venue.matching import best_offer
 from sparekey.venue.orders import Order, generated_cancel_id, generated_client_order_id
 from sparekey.venue.spot_state import SpotState, SymbolMarket
@@ -61,6 +62,10 @@ _PREVENTION_MODE = Refusal(Reason.PREVENTION_MODE_NOT_ALLOWED)
 _ICEBERG = Refusal(Reason.ICEBERG_NOT_ENABLED)
 _ICEBERG_TOO_LARGE = Refusal(Reason.ICEBERG_TOO_LARGE)
 _ICEBERG_NOT_GTC = Refusal(Reason.ICEBERG_NOT_GTC)
+_PEGGED = Refusal(Reason.PEGGED_NOT_ENABLED)
+_PEG_TYPE = Refusal(Reason.PEG_NOT_FOR_TYPE)
+_PEG_KIND = Refusal(Reason.PEG_KIND_NOT_FOR_TYPE)
+_COMBINATION = Refusal(Reason.ORDER_COMBINATION)
 _TRAILING = Refusal(Reason.TRAILING_NOT_ENABLED)
 
 
@@ -101,6 +106,10 @@ def judge_placement(state: SpotState, command: PlaceOrder, now_us: int, *, count
         return _ICEBERG
     if command.trailing_delta and not rules.trailing_allowed:
         return _TRAILING
+    if command.peg_price_type:
+        refusal = _check_peg(rules, command)
+        if refusal is not None:
+            return refusal
     mode = command.prevention_mode
     if mode and mode not in rules.prevention_modes:
         return _PREVENTION_MODE
@@ -139,6 +148,9 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
             mode,
             command.stop_price,
             command.trailing_delta,
+            0,
+            command.peg_price_type,
+            command.peg_offset,
         ),
         now_us,
     )
@@ -166,6 +178,9 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
         command.strategy_id,
         command.strategy_type,
         beginning.waits,
+        command.peg_price_type,
+        command.peg_offset,
+        beginning.pegged_price,
     )
     return [placed, *beginning.events]
 
@@ -184,6 +199,19 @@ def check_order_limits(state: SpotState, account_id: int, now_us: int) -> Refusa
         if used[index + 1] >= limit.limit and limit.enforced and used[index] == now_us // limit.window_us:
             return Refusal(Reason.ORDER_COUNT_EXCEEDED, (limit.limit, f"{limit.interval_count} {limit.interval}"))
         index += 2
+    return None
+
+
+def _check_peg(rules: SymbolRules, command: PlaceOrder) -> Refusal | None:
+    """Which orders may take their price from the book (spot documentation, "Pegged orders")."""
+    if not rules.peg_allowed:
+        return _PEGGED
+    if command.type == "MARKET" or command.type in STOPS_TO_MARKET:
+        return _PEG_TYPE
+    if command.type == "LIMIT_MAKER" and command.peg_price_type != "PRIMARY_PEG":
+        return _PEG_KIND
+    if command.type == "LIMIT" and command.peg_price_type == "PRIMARY_PEG" and command.time_in_force != "GTC":
+        return _COMBINATION
     return None
 
 
@@ -220,6 +248,10 @@ def _check_filters(
         refusal = filters.check_lot(rules, quantity) or (
             filters.check_market_notional(rules, notional(reference, quantity)) if reference else None
         )
+        if refusal is not None:
+            return refusal
+    elif not price:  # it is pegged, and what the book chooses is judged when it does
+        refusal = filters.check_lot(rules, quantity)
         if refusal is not None:
             return refusal
     else:

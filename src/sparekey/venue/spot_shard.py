@@ -196,7 +196,7 @@ class SpotShard:
                 filled = 0
                 while remaining > filled and at < len(left):
                     price, available = left[at]
-                    if order.price < price if is_bid else order.price > price:
+                    if order.working_price < price if is_bid else order.working_price > price:
                         break
                     amount = min(available, remaining - filled)
                     if amount > 0:
@@ -237,7 +237,9 @@ class SpotShard:
         remaining = one.quantity
         side = market.bids if one.buyer_is_maker else market.asks
         for part, order in side.parts_from_best():
-            if not remaining or (order.price < one.price if one.buyer_is_maker else order.price > one.price):
+            if not remaining or (
+                order.working_price < one.price if one.buyer_is_maker else order.working_price > one.price
+            ):
                 break
             amount = min(part, remaining)
             makers.fill(order, amount)
@@ -266,12 +268,13 @@ class _Makers:
     def fill(self, order: Order, quantity: int) -> None:
         """An account's resting order trades with a participant who takes."""
         rules = self._market.rules
-        quote = notional(order.price, quantity)
+        price = order.working_price
+        quote = notional(price, quantity)
         self._decided.append(
             Filled(
                 rules.symbol,
                 self._trade_id,
-                order.price,
+                price,
                 quantity,
                 quote,
                 order.is_buy,

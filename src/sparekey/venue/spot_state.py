@@ -315,7 +315,7 @@ class SpotState:
             for order in (*resting, *waiting):
                 asset = (order.quote if order.is_buy else order.base).books.asset
                 held[order.account_id, asset] = held.get((order.account_id, asset), 0) + order.hold
-                if (order.price or not order.is_buy) and order.hold != order.hold_needed():
+                if (order.working_price or not order.is_buy) and order.hold != order.hold_needed():
                     problem = problem or f"order {order.order_id} of {order.symbol} holds {order.hold}"
             if any(order.working_us >= 0 for order in waiting) or any(order.working_us < 0 for order in resting):
                 problem = problem or f"an order of {market.rules.symbol} works while it waits"

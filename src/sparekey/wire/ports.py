@@ -19,7 +19,7 @@ class OrderView(Protocol):
 
     `quantity` is 0 while a MARKET order by `quote_quantity` has not been fitted. `client_order_id` is the present one
     (a cancel renames the order). `working_us` is -1 until the order was on the book, and `trailing_us` until a trailing
-    stop tracks the price.
+    stop tracks the price. `price` is what was sent; `pegged_price` is 0 until the book chose one for a pegged order.
     """
 
     @property
@@ -54,6 +54,12 @@ class OrderView(Protocol):
     def iceberg_quantity(self) -> int: ...
     @property
     def trailing_delta(self) -> int: ...
+    @property
+    def peg_price_type(self) -> str: ...
+    @property
+    def peg_offset(self) -> int: ...
+    @property
+    def pegged_price(self) -> int: ...
     @property
     def trailing_us(self) -> int: ...
     @property

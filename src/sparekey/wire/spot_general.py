@@ -157,7 +157,7 @@ def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
         "allowTrailingStop": rules.trailing_allowed,
         "cancelReplaceAllowed": False,
         "amendAllowed": False,
-        "pegInstructionsAllowed": False,
+        "pegInstructionsAllowed": rules.peg_allowed,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": describe_filters(rules),

@@ -31,6 +31,8 @@ PREVENTION_MODES = ("NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH", "DECR
 CANCEL_RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
 #: Strategy types below are reserved (spot REST, "New order").
 LEAST_STRATEGY_TYPE = 1_000_000
+#: A peg goes at most so many levels into the book.
+MOST_PEG_OFFSET = 100
 
 _LONGEST_SPAN_HOURS = 24
 #: Orders that ended without a fill so long ago are not found any more (-2026).
@@ -43,7 +45,7 @@ _ORDER_ARCHIVED = Refusal(Reason.ORDER_ARCHIVED)
 _ID_MISMATCH = Refusal(Reason.CLIENT_ORDER_ID_MISMATCH)
 _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
 _COMBINATION = Refusal(Reason.PARAMETERS_COMBINATION)
-_PEGGED = Refusal(Reason.PEGGED_NOT_ENABLED)
+_PEG_OFFSET = Refusal(Reason.PARAMETER_TOO_LARGE, ("pegOffsetValue", MOST_PEG_OFFSET))
 _STRATEGY_TYPE = Refusal(Reason.STRATEGY_TYPE_TOO_SMALL)
 _TIF_NOT_REQUIRED = Refusal(Reason.TIME_IN_FORCE_NOT_REQUIRED)
 _TRIGGER_MISSING = Refusal(Reason.PARAMETERS_EITHER, ("stopPrice", "trailingDelta"))
@@ -107,8 +109,11 @@ def check_placement(values: Mapping[str, Any]) -> Refusal | None:
     elif type_ in _TRIGGERED and values["stopPrice"] is None and values["trailingDelta"] is None:
         return _TRIGGER_MISSING
     offset = values["pegOffsetValue"] is not None, values["pegOffsetType"] is not None
-    if any(offset) and not (all(offset) and values["pegPriceType"] is not None):
-        return _COMBINATION
+    if any(offset):
+        if not (all(offset) and values["pegPriceType"] is not None):
+            return _COMBINATION
+        if values["pegOffsetValue"] > MOST_PEG_OFFSET:
+            return _PEG_OFFSET
     strategy_type = values["strategyType"]
     if strategy_type is not None and strategy_type < LEAST_STRATEGY_TYPE:
         return _STRATEGY_TYPE
@@ -174,8 +179,6 @@ def _rates(maker: int, taker: int) -> dict[str, str]:
 
 def _placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
     values = call.values
-    if values["pegPriceType"] is not None:
-        return _PEGGED
     if 0 in (
         values["quantity"],
         values["quoteOrderQty"],
@@ -201,6 +204,8 @@ def _placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
         values["strategyId"],
         values["strategyType"],
         check_only,
+        values["pegPriceType"] or "",
+        values["pegOffsetValue"] or 0,
     )
 
 

@@ -19,6 +19,8 @@ from sparekey.wire.ports import FillView, OrderView
 
 #: Binance prints this where an order belongs to no list.
 NO_LIST = -1
+#: The only way in which a peg is offset: by levels of the book.
+PEG_OFFSET_TYPE = "PRICE_LEVEL"
 #: And this where an account belongs to no group of accounts.
 NO_TRADE_GROUP = -1
 
@@ -70,6 +72,10 @@ class OrderResult(OrderAck, gc=False):
     trailing_time: int | UnsetType = UNSET
     strategy_id: int | UnsetType = UNSET
     strategy_type: int | UnsetType = UNSET
+    peg_price_type: str | UnsetType = UNSET
+    peg_offset_type: str | UnsetType = UNSET
+    peg_offset_value: int | UnsetType = UNSET
+    pegged_price: str | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
@@ -102,6 +108,10 @@ class CancelledOrder(msgspec.Struct, rename="camel", gc=False):
     trailing_time: int | UnsetType = UNSET
     strategy_id: int | UnsetType = UNSET
     strategy_type: int | UnsetType = UNSET
+    peg_price_type: str | UnsetType = UNSET
+    peg_offset_type: str | UnsetType = UNSET
+    peg_offset_value: int | UnsetType = UNSET
+    pegged_price: str | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
 
@@ -131,6 +141,10 @@ class QueriedOrder(msgspec.Struct, rename="camel", gc=False):
     trailing_time: int | UnsetType = UNSET
     strategy_id: int | UnsetType = UNSET
     strategy_type: int | UnsetType = UNSET
+    peg_price_type: str | UnsetType = UNSET
+    peg_offset_type: str | UnsetType = UNSET
+    peg_offset_value: int | UnsetType = UNSET
+    pegged_price: str | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
@@ -233,6 +247,10 @@ def encode_placement(
             trailing_time=UNSET if not placed.trailing_delta else -1 if placed.stop_price else time,
             strategy_id=_optional(placed.strategy_id),
             strategy_type=_optional(placed.strategy_type),
+            peg_price_type=placed.peg_price_type or UNSET,
+            peg_offset_type=PEG_OFFSET_TYPE if placed.peg_offset else UNSET,
+            peg_offset_value=placed.peg_offset or UNSET,
+            pegged_price=_optional_amount(placed.pegged_price),
             prevented_match_id=matches[-1].prevented_match_id if prevented else UNSET,
             prevented_quantity=_optional_amount(prevented),
             expiry_reason=expiry_reason or UNSET,
@@ -267,6 +285,10 @@ def cancelled_order(call: Call, order: OrderView, cancel_client_order_id: str, t
         trailing_time=call.time(order.trailing_us) if order.trailing_delta else UNSET,
         strategy_id=_optional(order.strategy_id),
         strategy_type=_optional(order.strategy_type),
+        peg_price_type=order.peg_price_type or UNSET,
+        peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
+        peg_offset_value=order.peg_offset or UNSET,
+        pegged_price=_optional_amount(order.pegged_price),
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
         prevented_quantity=_optional_amount(order.prevented_quantity),
     )
@@ -299,6 +321,10 @@ def queried_order(call: Call, order: OrderView) -> QueriedOrder:
         trailing_time=time(order.trailing_us) if order.trailing_delta else UNSET,
         strategy_id=_optional(order.strategy_id),
         strategy_type=_optional(order.strategy_type),
+        peg_price_type=order.peg_price_type or UNSET,
+        peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
+        peg_offset_value=order.peg_offset or UNSET,
+        pegged_price=_optional_amount(order.pegged_price),
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
         prevented_quantity=_optional_amount(order.prevented_quantity),
         expiry_reason=order.expiry_reason or UNSET,

@@ -61,7 +61,7 @@ _PLACEMENT: tuple[Parameter, ...] = (
     enum("newOrderRespType", spot_orders.RESPONSE_TYPES),
     enum("selfTradePreventionMode", spot_orders.PREVENTION_MODES),
     enum("pegPriceType", ("PRIMARY_PEG", "MARKET_PEG"), Reason.PEG_PRICE_TYPE_INVALID),
-    long("pegOffsetValue"),
+    long("pegOffsetValue", least=1),
     enum("pegOffsetType", ("PRICE_LEVEL",), Reason.PEG_OFFSET_TYPE_INVALID),
 )
 

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType, field
 from sparekey.sequencer.ports import Published
 from sparekey.terms.money import format_money
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
-from sparekey.wire.spot_shapes import NO_LIST, NO_TRADE_GROUP
+from sparekey.wire.spot_shapes import NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
 
 _encode = msgspec.json.Encoder().encode
 
@@ -76,6 +76,10 @@ class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
     prevented_quantity: str | UnsetType = field(default=UNSET, name="pl")
     prevented_price: str | UnsetType = field(default=UNSET, name="pL")
     prevented_quote: str | UnsetType = field(default=UNSET, name="pY")
+    peg_price_type: str | UnsetType = field(default=UNSET, name="gP")
+    peg_offset_type: str | UnsetType = field(default=UNSET, name="gOT")
+    peg_offset_value: int | UnsetType = field(default=UNSET, name="gOV")
+    pegged_price: str | UnsetType = field(default=UNSET, name="gp")
     expiry_reason: str | UnsetType = field(default=UNSET, name="eR")
 
 
@@ -183,6 +187,10 @@ def execution_report(
         prevented_quantity=format_money(report.prevented_amount) if stopped else UNSET,
         prevented_price=format_money(report.prevented_price) if stopped else UNSET,
         prevented_quote=format_money(report.prevented_quote) if stopped else UNSET,
+        peg_price_type=order.peg_price_type or UNSET,
+        peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
+        peg_offset_value=order.peg_offset or UNSET,
+        pegged_price=format_money(order.pegged_price) if order.pegged_price else UNSET,
         expiry_reason=order.expiry_reason or UNSET,
     )
 
