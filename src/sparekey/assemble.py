@@ -229,7 +229,7 @@ class Running:
         self._recover()
         self._make_sequencer()
         self._make_wire()
-        self._management.finish_erasures()
+        self._management.finish_deletions()
         self._submit_first_commands()
         self._make_server()
         await self._write_files(demo)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from sparekey.storage.vault import Vault
 from tests.process import Server, sparekey, up_fails
 from tests.signing import Caller
-from tests.venue import Credentials
+from tests.venue import Credentials, Venue
 
 UNIFORM = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
 
@@ -57,6 +58,28 @@ def test_a_key_whose_secret_is_gone_is_refused_alike_and_told_apart_in_the_log(s
     shown = sparekey("log", "tail", "--key", hmac_key.api_key, "--json", data=server.data)
     assert '"reason": "secret-unavailable"' in shown.stdout or '"reason":"secret-unavailable"' in shown.stdout
     assert "cannot be opened" in server.said
+
+
+def test_a_secret_that_a_crash_left_behind_its_deleted_key_is_gone_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sealed() -> set[str]:
+        with closing(sqlite3.connect(tmp_path / "vault.db")) as database:
+            return {name for (name,) in database.execute("SELECT name FROM secrets WHERE kind = 'hmac-secret'")}
+
+    venue = Venue(tmp_path, durability="full")
+    deleted, kept = venue.key(), venue.key()
+    monkeypatch.setattr(Vault, "forget", lambda vault, vault_id: None)  # the process ends before it gets there
+    venue.ask("DELETE", f"/keys/{deleted.api_key}")
+    monkeypatch.undo()
+    venue.stop()
+    assert sealed() == {deleted.api_key, kept.api_key}
+    venue = Venue(tmp_path, durability="full")
+    try:
+        assert sealed() == {kept.api_key}
+        assert Caller(venue.url, kept)("GET", "/api/v3/account").status == 200
+    finally:
+        venue.stop()
 
 
 def test_a_new_key_survives_a_kill_and_an_older_vault_knows_the_older_keys_only(start: Any, tmp_path: Path) -> None:

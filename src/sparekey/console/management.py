@@ -280,11 +280,17 @@ class Management:
             self._vault.erase(_subject(account_id))
         return {"accountId": account.account_id, "erased": True}
 
-    def finish_erasures(self) -> None:
-        """Destroy what the vault still holds of erased accounts, should the last process have ended in between."""
+    def finish_deletions(self) -> None:
+        """Destroy what the vault still holds of erased accounts and deleted keys, should the last process have ended
+        between their record and that."""
         for account in self._access.accounts.values():
             if account.erased and self._vault.knows(_subject(account.account_id)):
                 self._vault.erase(_subject(account.account_id))
+        self._key_maker.forget_leftovers(self._is_deleted)
+
+    def _is_deleted(self, api_key: str) -> bool:
+        key = self._access.key_by_api_key(api_key)
+        return key is not None and key.status == "deleted"
 
     # --- keys --------------------------------------------------------------------------------------------------------
 

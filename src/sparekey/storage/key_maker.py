@@ -12,6 +12,8 @@ from collections.abc import Callable
 from sparekey.access.credentials import ENTROPY_BYTES, api_key_from, secret_from
 from sparekey.storage.vault import SecretUnavailable, Vault
 
+_SECRETS = "hmac-secret"
+
 
 class KeyMaker:
     """`when_durable` is the sequencer's: it calls back once all that happened so far is durable, or says that it is."""
@@ -26,12 +28,23 @@ class KeyMaker:
     def make_secret(self, account_id: int, api_key: str) -> tuple[str, str]:
         """A new HMAC secret, and the vault id under which it is sealed; durable on return."""
         secret = secret_from(secrets.token_bytes(ENTROPY_BYTES))
-        return secret, self._vault.seal(_subject(account_id), "hmac-secret", api_key, secret.encode())
+        return secret, self._vault.seal(_subject(account_id), _SECRETS, api_key, secret.encode())
 
     def forget(self, vault_id: str) -> None:
         """Once all that happened so far is durable, so that no living key loses its secret to a crash."""
         if self._when_durable(lambda: self._vault.forget(vault_id)):
             self._vault.forget(vault_id)
+
+    def forget_leftovers(self, is_deleted: Callable[[str], bool]) -> int:
+        """Secrets of keys whose deletion was durable when the last process ended, and forgetting them was not.
+
+        Only those: a key that the state does not know may be one of a newer journal that its owner puts back. How
+        many there were.
+        """
+        left = [(subject, api_key) for subject, api_key in self._vault.names(_SECRETS) if is_deleted(api_key)]
+        for subject, api_key in left:
+            self._vault.forget(f"{_SECRETS}/{subject}/{api_key}")
+        return len(left)
 
     # --- addresses ---------------------------------------------------------------------------------------------------
 

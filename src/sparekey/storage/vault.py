@@ -118,6 +118,13 @@ class Vault:
         """Whether anything was sealed for the subject, and not erased."""
         return bool(self._database.execute("SELECT 1 FROM data_keys WHERE subject = ?", (subject,)).fetchall())
 
+    def names(self, kind: str) -> list[tuple[str, str]]:
+        """(subject, name) of all that is sealed of a kind."""
+        found: list[Any] = self._database.execute(
+            "SELECT subject, name FROM secrets WHERE kind = ?", (kind,)
+        ).fetchall()
+        return [(subject, name) for subject, name in found]
+
     def erase(self, subject: str) -> None:
         """Destroy a subject's data key and all that it sealed."""
         self._data_keys.pop(subject, None)

@@ -157,7 +157,7 @@ def test_an_erasure_that_a_crash_cut_off_is_finished_at_the_next_start(tmp_path:
         await office.management.create_account("ben@example.com", kyc="approved", totp=True)
         office.sequencer.submit("access", EraseAccount(account_id))
         assert office.vault.knows(f"account-{account_id}")
-        office.management.finish_erasures()
+        office.management.finish_deletions()
         assert not office.vault.knows(f"account-{account_id}")
         assert office.management.show_account("ben@example.com")["email"] == "ben@example.com"
 
