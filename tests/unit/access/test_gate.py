@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sparekey.access.allowlist import Allowlist
 from sparekey.access.commands import (
     AdvanceClock,
     DeleteKey,
@@ -126,6 +127,27 @@ def test_a_call_from_an_address_that_is_not_listed_is_foreign(desk: Desk, ip: st
     refusal = desk.call(key, ip=ip)
     assert reason(refusal) is Reason.IP_FOREIGN
     assert refusal.facts == (ip or "an address that cannot be read",)  # type: ignore[union-attr]
+
+
+def test_an_address_that_was_let_in_is_not_looked_for_again_until_the_list_changes(desk: Desk) -> None:
+    key = desk.key(desk.account(), whitelist=("127.0.0.0/8",))
+    assert isinstance(desk.call(key, ip="127.0.0.1"), Admission)
+    asked: list[str] = []
+
+    class Refusing(Allowlist):
+        def contains(self, ip: str) -> bool:
+            asked.append(ip)
+            return False
+
+    key.allowlist = Refusing(key.whitelist)
+    assert isinstance(desk.call(key, ip="127.0.0.1"), Admission)
+    assert isinstance(desk.gate.identify("127.0.0.1", key.header, Permission.READING, desk.now_us), Admission)
+    assert asked == []
+    assert reason(desk.call(key, ip="127.0.0.3")) is Reason.IP_FOREIGN
+    assert asked == ["127.0.0.3"]
+    desk.do(EditKey(key.key_id, whitelist=("127.0.0.2",), loopback_allowed=True))
+    assert reason(desk.call(key, ip="127.0.0.1")) is Reason.IP_FOREIGN
+    assert isinstance(desk.call(key, ip="127.0.0.2"), Admission)
 
 
 def test_an_address_that_cannot_be_read_is_nobodys_even_without_a_whitelist(desk: Desk) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sparekey.access.commands import AdvanceClock, SetSkew
 from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger
 from sparekey.terms.admissions import Admission
+from sparekey.terms.clocktime import DAY_US, SECOND_US
 from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -58,6 +60,50 @@ def test_how_long_to_wait_is_asked_of_the_family_and_endpoint_that_refused(desk:
     assert desk.gate.retry_after_s(HOME, desk.now_us, "fapi") == 0
     assert desk.gate.retry_after_s(HOME, desk.now_us, "sapi", "GET /sapi/v1/account/status") == 0
     assert desk.gate.retry_after_s(ELSEWHERE, desk.now_us) == 0
+
+
+def test_a_forecast_is_of_the_family_that_is_asked_for_and_none_of_a_banned_address(desk: Desk) -> None:
+    desk.gate.enter(HOME, 1_000, desk.now_us)
+    assert desk.gate.forecast(HOME, desk.now_us) == desk.gate.forecast(HOME, desk.now_us, "spot")
+    told = desk.gate.forecast(HOME, desk.now_us)
+    assert told is not None
+    assert (told.left, told.refusals_left, told.ban_s) == (200, 50, 120)
+    other = desk.gate.forecast(HOME, desk.now_us, "fapi")
+    assert other is not None
+    assert other.left == 2_400
+    while reason(desk.gate.enter(HOME, 1_000, desk.now_us)) is not Reason.IP_BANNED:
+        pass
+    assert desk.gate.forecast(HOME, desk.now_us) is None
+
+
+@pytest.mark.parametrize("skew_us", [-30 * SECOND_US, 30 * SECOND_US])
+def test_a_forecast_sees_a_ban_by_the_policy_clock_alone(desk: Desk, skew_us: int) -> None:
+    """The wire's clock may be skewed: a ban ends when policy time says so."""
+    desk.do(AdvanceClock(7 * DAY_US))
+    while reason(desk.gate.enter(HOME, 2_000, desk.now_us)) is not Reason.IP_BANNED:
+        pass
+    desk.do(SetSkew(skew_us))
+    two_minutes = 120 * SECOND_US
+    wire_us = desk.now_us + skew_us
+    assert desk.gate.forecast(HOME, wire_us + two_minutes - 1) is None
+    after = desk.gate.forecast(HOME, wire_us + two_minutes)
+    assert after is not None
+    assert after.ban_s == 600
+
+
+def test_the_gate_tells_which_ban_is_the_newest_and_what_the_reserve_let_through(desk: Desk) -> None:
+    endpoint = "DELETE /api/v3/order"
+    desk.gate = Gate(desk.state, IpLedger(desk.policy, frozenset({endpoint})), lambda key: None)
+    assert desk.gate.newest_ban is None
+    assert desk.gate.cancels_used(HOME) == 0
+    desk.gate.enter(HOME, 1_200, desk.now_us)
+    assert desk.gate.enter(HOME, 1, desk.now_us, "spot", endpoint) is None
+    assert desk.gate.enter(HOME, 1, desk.now_us, "spot", endpoint) is None
+    assert (desk.gate.cancels_used(HOME), desk.gate.cancels_used(ELSEWHERE)) == (2, 0)
+    refusal = desk.gate.enter(HOME, 1, desk.now_us)
+    while reason(refusal) is not Reason.IP_BANNED:
+        refusal = desk.gate.enter(HOME, 1, desk.now_us)
+    assert desk.gate.newest_ban is refusal
 
 
 def test_a_secret_is_opened_once_for_many_calls(desk: Desk) -> None:
