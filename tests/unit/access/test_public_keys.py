@@ -126,6 +126,7 @@ def test_rsa_keys_of_usual_lengths_are_accepted(bits: int) -> None:
         (MODULUS * 997, 65_537, "small factors"),
         (0, 65_537, ""),
     ],
+    ids=lambda value: "drawn" if isinstance(value, int) and value > 2**64 else str(value),
 )
 def test_weak_or_dear_rsa_keys_are_refused(modulus: int, exponent: int, naming: str) -> None:
     assert refused(block(rsa_spki(modulus, exponent)), naming) is Reason.PUBLIC_KEY_INVALID
