@@ -94,6 +94,11 @@ MATRIX: dict[tuple[str, str], Documented] = {
     ("POST", "/api/v3/order/test"): _trade(**_PLACEMENT),
     ("DELETE", "/api/v3/order"): _trade(**_AN_ORDER),
     ("DELETE", "/api/v3/openOrders"): _trade(**_SYMBOL),
+    ("POST", "/api/v3/order/cancelReplace"): _trade(
+        **_PLACEMENT, cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId="1"
+    ),
+    ("PUT", "/api/v3/order/amend/keepPriority"): _trade(**_AN_ORDER, newQty="0.001"),
+    ("GET", "/api/v3/order/amendments"): _read(**_AN_ORDER),
     ("GET", "/api/v3/order"): _read(**_AN_ORDER),
     ("GET", "/api/v3/openOrders"): _read(**_SYMBOL),
     ("GET", "/api/v3/allOrders"): _read(**_SYMBOL),

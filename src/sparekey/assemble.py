@@ -419,6 +419,7 @@ class Running:
             policy=self._policy,
             key_maker=KeyMaker(self._vault, sequencer.when_durable),
             loopback_allowed=self.settings.mode == "sandbox",
+            position=lambda: sequencer.position,
         )
         self._gate = Gate(self._access, self._ledger, self._open_secret)
         self._application = Application(

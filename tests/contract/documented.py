@@ -60,6 +60,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "POST /api/v3/order/test": _names(
         "standardCommissionForOrder specialCommissionForOrder taxCommissionForOrder discount"
     ),
+    "POST /api/v3/order/cancelReplace": _names("cancelResult newOrderResult cancelResponse newOrderResponse"),
+    "PUT /api/v3/order/amend/keepPriority": _names("transactTime executionId amendedOrder"),
+    "GET /api/v3/order/amendments": _names(
+        "symbol orderId executionId origClientOrderId newClientOrderId origQty newQty time"
+    ),
     "GET /api/v3/order": _names(_QUERY),
     "GET /api/v3/openOrders": _names(_QUERY),
     "GET /api/v3/allOrders": _names(_QUERY),
@@ -235,6 +240,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
     "ICEBERG_PARTS": _names("limit"),
     "MAX_NUM_ORDERS": _names("maxNumOrders"),
     "MAX_NUM_ALGO_ORDERS": _names("maxNumAlgoOrders"),
+    "MAX_NUM_ORDER_AMENDS": _names("maxNumOrderAmends"),
 }
 #: JSON types of a candle's twelve values.
 CANDLE = (int, str, str, str, str, str, int, str, int, str, str, str)

@@ -54,6 +54,11 @@ SIGNED: dict[str, dict[str, Any]] = {
     "POST /api/v3/order": _SYMBOL | {"side": "BUY", "type": "MARKET", "quantity": "0.001"},
     "POST /api/v3/order/test": _SYMBOL
     | {"side": "BUY", "type": "MARKET", "quantity": "0.001", "computeCommissionRates": "true"},
+    "POST /api/v3/order/cancelReplace": _SYMBOL
+    | {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001", "price": "39000"}
+    | {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": "{replaced}"},
+    "PUT /api/v3/order/amend/keepPriority": _SYMBOL | {"orderId": "{resting}", "newQty": "0.005"},
+    "GET /api/v3/order/amendments": _SYMBOL | {"orderId": "{resting}"},
     "GET /api/v3/order": _SYMBOL | {"orderId": "{bought}"},
     "GET /api/v3/openOrders": _SYMBOL,
     "GET /api/v3/allOrders": _SYMBOL,
@@ -189,13 +194,14 @@ class Trading:
             other.limit_order(side="BUY", price="50000", quantity="0.1"),
             self.call.limit_order(price="40000", quantity="0.01"),
             self.call.limit_order(price="41000", quantity="0.01"),
+            self.call.limit_order(price="42000", quantity="0.01"),
             self.call.limit_order(**_OTHER_SYMBOL, side="SELL", price="3000", quantity="0.01"),
             self.call.limit_order(**_OTHER_SYMBOL, price="3000", quantity="0.01", timeInForce="IOC"),
             self.call.limit_order(**_REFERENCED, side="SELL", price=_PRICE, quantity="0.01"),
             other.limit_order(**_REFERENCED, price=_PRICE, quantity="0.01"),
         ]
         other.close()
-        assert [answer.status for answer in placed] == [200] * 9, placed
+        assert [answer.status for answer in placed] == [200] * 10, placed
         self.sub_call = self.open_sub_account()
         venue.ask("PUT", f"/accounts/{self.key.email}/broker", {"broker": True})
         empty = self.call("POST", "/sapi/v1/broker/subAccount").body["subaccountId"]
@@ -203,7 +209,8 @@ class Trading:
             "{empty customer}": empty,
             "{bought}": placed[1].body["orderId"],
             "{resting}": placed[3].body["orderId"],
-            "{stopped}": placed[6].body["orderId"],
+            "{replaced}": placed[5].body["orderId"],
+            "{stopped}": placed[7].body["orderId"],
         }
 
     def open_sub_account(self) -> Caller:

@@ -146,6 +146,10 @@ class Snapshots(Protocol):
         ...
 
 
+#: Execution ids grow from one execution of an account to the next, and not by one: so many fit behind each record.
+EXECUTIONS_A_RECORD = 1 << 16
+
+
 class Published(msgspec.Struct, frozen=True, gc=False):
     """What consumers (archive, market views, streams) receive once a record is durable.
 

@@ -23,10 +23,10 @@ import msgspec
 
 from sparekey.market.aggregates import aggregate_key
 from sparekey.market.candles import Candle, add_print, join_candles, print_candle
-from sparekey.sequencer.ports import Published
+from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.storage.private_files import make_private
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US
-from sparekey.venue.effects import ClosedOrder, Prevented, Print
+from sparekey.venue.effects import Amendment, ClosedOrder, Prevented, Print
 
 #: Rows that may wait for a disk that refuses them. Beyond it the archive stops taking rows until the next start.
 MAX_WAITING = 400_000
@@ -64,6 +64,10 @@ CREATE TABLE IF NOT EXISTS prevented (
     PRIMARY KEY (account_id, symbol, order_id, prevented_match_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS prevented_by_id ON prevented (account_id, symbol, prevented_match_id);
+CREATE TABLE IF NOT EXISTS amendments (
+    account_id INTEGER, symbol TEXT, order_id INTEGER, execution_id INTEGER, image BLOB NOT NULL,
+    PRIMARY KEY (account_id, symbol, order_id, execution_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prints (
     symbol TEXT, last_trade_id INTEGER, first_us INTEGER, last_us INTEGER, last_aggregate_id INTEGER, image BLOB
 );
@@ -150,12 +154,13 @@ def _decode_block(symbol: str, image: bytes) -> list[Trade]:
 class _Rows:
     """Rows on their way to disk, also queryable, in arrival order."""
 
-    __slots__ = ("candles", "count", "fills", "orders", "position", "prevented", "trades", "urgent")
+    __slots__ = ("amendments", "candles", "count", "fills", "orders", "position", "prevented", "trades", "urgent")
 
     def __init__(self) -> None:
         self.orders: dict[tuple[int, str], dict[int, ClosedOrder]] = {}
         self.fills: dict[tuple[int, str], list[Fill]] = {}
         self.prevented: dict[tuple[int, str], list[Prevented]] = {}
+        self.amendments: dict[tuple[int, str, int], list[tuple[int, Amendment]]] = {}  # with their execution ids
         self.trades: dict[str, list[Trade]] = {}
         self.candles: dict[tuple[str, int, int], Candle] = {}  # by symbol, span and open time
         self.position = 0
@@ -308,6 +313,12 @@ class Archive:
             rows.prevented.setdefault((effect.account_id, effect.symbol), []).append(effect)
             rows.count += 1
             rows.urgent = True
+        elif type(effect) is Amendment:
+            execution_id = position * EXECUTIONS_A_RECORD + effect.number
+            of_order = (effect.account_id, effect.symbol, effect.order_id)
+            rows.amendments.setdefault(of_order, []).append((execution_id, effect))
+            rows.count += 1
+            rows.urgent = True
         elif type(effect) is Print:
             rows.trades.setdefault(effect.symbol, []).append(self._trade_of(effect, position))
             self._count_in_candles(rows, effect)
@@ -399,6 +410,14 @@ class Archive:
                 for matches in rows.prevented.values()
                 for match in matches
                 for order_id in _orders_of(match)
+            ],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO amendments VALUES (?, ?, ?, ?, ?)",
+            [
+                (*of_order, execution_id, encode(one))
+                for of_order, amended in rows.amendments.items()
+                for execution_id, one in amended
             ],
         )
         writer.executemany(
@@ -533,6 +552,25 @@ class Archive:
         stored = [msgspec.msgpack.decode(row[0], type=Prevented) for row in rows]
         merged = {match.prevented_match_id: match for match in stored + waiting}
         return [merged[match_id] for match_id in sorted(merged)][:limit]
+
+    def amendments(
+        self, account_id: int, symbol: str, *, order_id: int, from_execution_id: int, limit: int
+    ) -> list[tuple[int, Amendment]]:
+        """An order's amendments with their execution ids, ascending by these."""
+        waiting = [
+            one
+            for rows in self._waiting()
+            for one in rows.amendments.get((account_id, symbol, order_id), ())
+            if one[0] >= from_execution_id
+        ]
+        rows = self._reader.execute(
+            "SELECT execution_id, image FROM amendments WHERE account_id = ? AND symbol = ? AND order_id = ?"
+            " AND execution_id >= ? ORDER BY execution_id LIMIT ?",
+            (account_id, symbol, order_id, from_execution_id, limit),
+        )
+        merged = {row[0]: msgspec.msgpack.decode(row[1], type=Amendment) for row in rows}
+        merged.update(waiting)
+        return sorted(merged.items())[:limit]
 
     def prints(
         self,

@@ -346,6 +346,43 @@ class Reason(Enum):
         "The order's status does not meet cancelRestrictions.",
         "Drop the restriction or accept the fill.",
     )
+    AMEND_ORDER_UNKNOWN = (
+        "amend-order-unknown",
+        "No open order has this id, or its client order id is another one.",
+        "It may be filled, cancelled or expired already.",
+    )
+    AMEND_MARKET_CLOSED = ("amend-market-closed", "The symbol is not trading.", "Wait until it trades.")
+    AMEND_NO_CHANGE = ("amend-no-change", "The order has this quantity already.", "Send a smaller newQty.")
+    AMEND_INCREASE = (
+        "amend-increase",
+        "An amendment only lowers an order's quantity.",
+        "Cancel the order and place a larger one (POST /api/v3/order/cancelReplace).",
+    )
+    AMEND_ID_DUPLICATE = (
+        "amend-id-duplicate",
+        "Another open order of the account on this symbol has this clientOrderId.",
+        "Choose another newClientOrderId, or leave it out.",
+    )
+    AMENDS_EXHAUSTED = (
+        "amends-exhausted",
+        "The order was amended as often as the filter MAX_NUM_ORDER_AMENDS allows.",
+        "Cancel it and place another one.",
+    )
+    REPLACE_PARTLY = (
+        "replace-partly",
+        "Of cancelling and placing, one was done and the other was refused: {0}.",
+        "See data in the reply; what was done stays done.",
+    )
+    REPLACE_FAILED = (
+        "replace-failed",
+        "The order was not cancelled ({0}), and no other one was placed.",
+        "See data in the reply.",
+    )
+    REPLACE_OVER_LIMIT = (
+        "replace-over-limit",
+        "The order was not cancelled, and the account placed more than {0} orders in {1}.",
+        "Wait for the window to end; see data in the reply.",
+    )
     ACCOUNT_MAY_NOT_TRADE = (
         "account-may-not-trade",
         "The account may not place or cancel orders.",

@@ -78,6 +78,30 @@ class CancelOpenOrders(Command, frozen=True):
     symbol: str
 
 
+class ReplaceOrder(Command, frozen=True):
+    """Cancel an order, then place another one on the same symbol. Not transactional: a half that is done stays done.
+
+    `place_anyway`: place also where the cancel failed. `cancel_over_limit`: cancel also where the account may place
+    no more orders for now.
+    """
+
+    cancel: CancelOrder
+    place: PlaceOrder
+    place_anyway: bool = False
+    cancel_over_limit: bool = False
+
+
+class AmendOrder(Command, frozen=True):
+    """Lower an open order's quantity; it keeps its id and its place. Found as by `CancelOrder`."""
+
+    admission: Admission
+    symbol: str
+    quantity: int
+    order_id: int = 0
+    original_client_order_id: str = ""
+    new_client_order_id: str = ""
+
+
 class TransferFunds(Command, frozen=True):
     """Move free funds between two spot accounts of one master. `amount` in 1e-8 units, positive.
 
@@ -144,6 +168,8 @@ SpotCommand = (
     | PlaceOrder
     | CancelOrder
     | CancelOpenOrders
+    | ReplaceOrder
+    | AmendOrder
     | Fence
     | OpenMarket
     | MarketTick

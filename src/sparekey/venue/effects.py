@@ -85,11 +85,26 @@ class Prevented(msgspec.Struct, frozen=True, array_like=True, gc=False):
     maker_prevented: int
 
 
+class Amendment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order's quantity was lowered. `number` counts those of one command. Fields are only ever appended."""
+
+    symbol: str
+    order_id: int
+    account_id: int
+    time_us: int
+    number: int
+    original_client_order_id: str
+    client_order_id: str
+    original_quantity: int
+    quantity: int
+
+
 class OrderReported(msgspec.Struct, array_like=True, gc=False):
     """What happened to an order of a watched account, and the order as it stood right after (its `status` apart).
 
-    `execution` is NEW, TRADE, CANCELED, EXPIRED or TRADE_PREVENTION; `status` is the order's, which becomes final in
-    place when a trade turns out to have been the last. `order.client_order_id` is the one from before a cancel.
+    `execution` is NEW, TRADE, CANCELED, REPLACED, EXPIRED, REJECTED or TRADE_PREVENTION; `status` is the order's,
+    which becomes final in place when a trade turns out to have been the last. `order.client_order_id` is the one from
+    before a cancel, `original_client_order_id` the one from before an amendment.
     `prevented_amount` would have traded, had self-trade prevention let it; `prevented` is what this order lost.
     """
 
@@ -110,6 +125,8 @@ class OrderReported(msgspec.Struct, array_like=True, gc=False):
     prevented_amount: int = 0
     prevented_quote: int = 0
     counter_order_id: int = 0
+    original_client_order_id: str = ""
+    reject_reason: str = "NONE"
 
 
 class BalanceAdjusted(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -143,4 +160,4 @@ class BookChanged(msgspec.Struct, frozen=True, array_like=True, gc=False):
     whole: bool = False
 
 
-Effect = ClosedOrder | Print | Prevented | OrderReported | BalanceAdjusted | BalancesReported | BookChanged
+Effect = ClosedOrder | Print | Prevented | Amendment | OrderReported | BalanceAdjusted | BalancesReported | BookChanged

@@ -128,6 +128,57 @@ class OrderClosed(Event, frozen=True):
     cancel_client_order_id: str = ""
 
 
+class OrderAmended(Event, frozen=True):
+    """An open order has less to trade, in the same place. `hold` is what is locked for it now.
+
+    `number` counts the amendments of one command.
+    """
+
+    symbol: str
+    order_id: int
+    quantity: int
+    client_order_id: str
+    hold: int
+    number: int = 0
+
+
+class PlacementRefused(Event, frozen=True):
+    """A replacement's other half did not come to be: why, or "" where it was not even tried.
+
+    The reason is a slug with its facts, which are the limit's where the account was over it. `counted`: it counts as
+    an order all the same. `told`: the engine refused it, which its account hears of as of an order without an id.
+    """
+
+    symbol: str
+    account_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    quantity: int
+    quote_quantity: int
+    price: int
+    prevention_mode: str
+    stop_price: int
+    iceberg_quantity: int
+    trailing_delta: int
+    strategy_id: int | None
+    strategy_type: int | None
+    reason: str
+    facts: tuple[str | int, ...]
+    counted: bool
+    told: bool
+
+
+class CancelRefused(Event, frozen=True):
+    """A replacement's first half did not come to be, and why: a slug with its facts."""
+
+    symbol: str
+    account_id: int
+    reason: str
+    facts: tuple[str | int, ...]
+
+
 class FenceRaised(Event, frozen=True):
     key_id: int
     access_seq: int
@@ -204,6 +255,9 @@ SpotEvent = (
     | MatchPrevented
     | OrderRested
     | OrderClosed
+    | OrderAmended
+    | PlacementRefused
+    | CancelRefused
     | FenceRaised
     | MarketOpened
     | Printed

@@ -101,6 +101,8 @@ class SymbolRules(Rules, frozen=True):
     min_trailing_below: int = 0
     max_trailing_below: int = 0
     price_range: PriceRange | None = None
+    max_order_amends: int = 10
+    max_order_lists: int = 20
 
 
 class OrderLimit(Rules, frozen=True):

@@ -17,6 +17,7 @@ _MASK_128 = 2**128 - 1
 #: Odd, so that different orders get different ids.
 _SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
 _CANCEL_SALT = 0xD1B54A32D192ED03
+_AMEND_SALT = 0x8CB92BA72F3D8DD7
 
 
 class Order(msgspec.Struct, eq=False, gc=False):
@@ -64,6 +65,8 @@ class Order(msgspec.Struct, eq=False, gc=False):
     peg_price_type: str = ""
     peg_offset: int = 0
     pegged_price: int = 0
+    #: how often it was amended
+    amends: int = 0
     expiry_reason: str = ""
     #: [derived] its place on the book; None while it is not there
     level: Any = None
@@ -88,7 +91,10 @@ class Order(msgspec.Struct, eq=False, gc=False):
     def hold_needed(self) -> int:
         """What a priced order must have locked for what remains of it. Never more than what it has locked, because
         floor(a) + floor(b) <= floor(a + b)."""
-        return notional(self.working_price, self.remaining) if self.is_buy else self.remaining
+        return self.hold_for(self.remaining)
+
+    def hold_for(self, remaining: int) -> int:
+        return notional(self.working_price, remaining) if self.is_buy else remaining
 
     def closed(self, status: str) -> ClosedOrder:
         """The order as it ends, for the archive."""
@@ -157,6 +163,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.peg_price_type,
             self.peg_offset,
             self.pegged_price,
+            self.amends,
         ]
 
 
@@ -174,6 +181,11 @@ def generated_client_order_id(order_id: int) -> str:
 def generated_cancel_id(order_id: int) -> str:
     """The same for the cancel of an order."""
     return _spell(((order_id << 64 | _CANCEL_SALT) * _SPREAD) & _MASK_128)
+
+
+def generated_amend_id(order_id: int, amends: int) -> str:
+    """And for an order's next amendment, of which there were so many before."""
+    return _spell(((order_id << 64 | (_AMEND_SALT ^ amends)) * _SPREAD) & _MASK_128)
 
 
 def _spell(number: int) -> str:

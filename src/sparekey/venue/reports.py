@@ -6,11 +6,15 @@ Reports are effects: no decision looks at them and the state does not keep them.
 
 from __future__ import annotations
 
+from sparekey.terms.reasons import Reason
 from sparekey.terms.rounding import notional
-from sparekey.venue.effects import BalanceAdjusted, BalancesReported, Effect, OrderReported
-from sparekey.venue.events import Filled, MatchPrevented, OrderClosed
+from sparekey.venue.effects import BalanceAdjusted, BalancesReported, ClosedOrder, Effect, OrderReported
+from sparekey.venue.events import Filled, MatchPrevented, OrderClosed, PlacementRefused
 from sparekey.venue.orders import Order
 from sparekey.venue.spot_state import SpotState, SymbolMarket
+
+#: Stands where an order would have its id.
+NO_ORDER = -1
 
 
 def report_new(order: Order, time_us: int, effects: list[Effect]) -> None:
@@ -94,6 +98,63 @@ def report_closed(order: Order, event: OrderClosed, time_us: int, effects: list[
             "CANCELED" if status == "CANCELED" else "EXPIRED",
             status,
             cancel_client_order_id=event.cancel_client_order_id,
+        )
+    )
+
+
+def report_amended(order: Order, original_client_order_id: str, time_us: int, effects: list[Effect]) -> None:
+    effects.append(
+        OrderReported(
+            order.closed(order.status),
+            time_us,
+            "REPLACED",
+            order.status,
+            original_client_order_id=original_client_order_id,
+        )
+    )
+
+
+#: What Binance calls some causes on the user data stream; every other one goes without a name there.
+_REJECT_REASONS = {
+    Reason.BALANCE_INSUFFICIENT.slug: "INSUFFICIENT_BALANCES",
+    Reason.WOULD_TRIGGER.slug: "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+    Reason.WOULD_MATCH.slug: "WOULD_MATCH_IMMEDIATELY",
+}
+
+
+def report_rejected(event: PlacementRefused, time_us: int, effects: list[Effect]) -> None:
+    """An order that the engine refused has no id: -1 stands in its place."""
+    order = ClosedOrder(
+        event.symbol,
+        NO_ORDER,
+        event.account_id,
+        event.client_order_id,
+        event.side,
+        event.type,
+        event.time_in_force,
+        "REJECTED",
+        event.price,
+        event.quantity,
+        event.quote_quantity,
+        0,
+        0,
+        time_us,
+        time_us,
+        -1,
+        event.prevention_mode,
+        stop_price=event.stop_price,
+        iceberg_quantity=event.iceberg_quantity,
+        trailing_delta=event.trailing_delta,
+        strategy_id=event.strategy_id,
+        strategy_type=event.strategy_type,
+    )
+    effects.append(
+        OrderReported(
+            order,
+            time_us,
+            "REJECTED",
+            "REJECTED",
+            reject_reason=_REJECT_REASONS.get(event.reason, "NONE"),
         )
     )
 

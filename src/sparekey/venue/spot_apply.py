@@ -9,27 +9,38 @@ from collections.abc import Callable
 from typing import Any
 
 from sparekey.terms.rounding import notional
-from sparekey.venue.effects import Effect, Prevented, Print
+from sparekey.venue.effects import Amendment, Effect, Prevented, Print
 from sparekey.venue.events import (
     AssetListed,
+    CancelRefused,
     FenceRaised,
     Filled,
     Funded,
     FundsTransferred,
     MarketOpened,
     MatchPrevented,
+    OrderAmended,
     OrderArmed,
     OrderClosed,
     OrderLimitsSet,
     OrderPlaced,
     OrderRested,
     OrderStarted,
+    PlacementRefused,
     Printed,
     QuotesTaken,
     SymbolListed,
 )
 from sparekey.venue.orders import Order
-from sparekey.venue.reports import report_adjusted, report_closed, report_fill, report_new, report_prevented
+from sparekey.venue.reports import (
+    report_adjusted,
+    report_amended,
+    report_closed,
+    report_fill,
+    report_new,
+    report_prevented,
+    report_rejected,
+)
 from sparekey.venue.spot_state import SpotState, SymbolMarket
 from sparekey.venue.transfers import Transfer
 
@@ -292,6 +303,54 @@ def _order_closed(state: SpotState, event: OrderClosed, time_us: int, effects: l
     effects.append(order.closed(event.status))
 
 
+def _order_amended(state: SpotState, event: OrderAmended, time_us: int, effects: list[Effect]) -> None:
+    market = state.markets[event.symbol]
+    order = market.orders[event.order_id]
+    account_id, original_id, original_quantity = order.account_id, order.client_order_id, order.quantity
+    order.quantity = event.quantity
+    if order.level is not None:
+        (market.bids if order.is_buy else market.asks).lessen(order, original_quantity - event.quantity)
+        market.touch(order.is_buy, order.price)
+        market.update_id += 1
+    if event.hold != order.hold:
+        (order.quote if order.is_buy else order.base).post(order.hold - event.hold, event.hold - order.hold)
+        order.hold = event.hold
+        state.ledger.updated_us[account_id] = time_us
+    if event.client_order_id != original_id:
+        own = market.by_client_order_id[account_id]
+        del own[original_id]
+        own[event.client_order_id] = order
+        order.client_order_id = event.client_order_id
+    order.amends += 1
+    order.updated_us = time_us
+    effects.append(
+        Amendment(
+            event.symbol,
+            event.order_id,
+            account_id,
+            time_us,
+            event.number,
+            original_id,
+            event.client_order_id,
+            original_quantity,
+            event.quantity,
+        )
+    )
+    if state.watched and account_id in state.watched:
+        report_amended(order, original_id, time_us, effects)
+
+
+def _placement_refused(state: SpotState, event: PlacementRefused, time_us: int, effects: list[Effect]) -> None:
+    if event.counted:
+        state.count_order(event.account_id, time_us)
+    if event.told and event.account_id in state.watched:
+        report_rejected(event, time_us, effects)
+
+
+def _cancel_refused(state: SpotState, event: CancelRefused, time_us: int, effects: list[Effect]) -> None:
+    """It is written down for whoever asks later what was answered."""
+
+
 # --- the market ------------------------------------------------------------------------------------------------------
 
 
@@ -393,6 +452,9 @@ _APPLIERS: dict[type, Callable[[SpotState, Any, int, list[Effect]], None]] = {
     Filled: _filled,
     MatchPrevented: _match_prevented,
     OrderClosed: _order_closed,
+    OrderAmended: _order_amended,
+    PlacementRefused: _placement_refused,
+    CancelRefused: _cancel_refused,
     MarketOpened: _market_opened,
     Printed: _printed,
     QuotesTaken: _quotes_taken,

@@ -15,8 +15,10 @@ from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import notional
 from sparekey.venue import filters
+from sparekey.venue.amending import amend_order
 from sparekey.venue.beginning import Intent, begin
 from sparekey.venue.commands import (
+    AmendOrder,
     CancelOpenOrders,
     CancelOrder,
     Fence,
@@ -406,6 +408,7 @@ _DECIDERS: dict[type, Callable[[SpotState, Any, int], Decision]] = {
     PlaceOrder: _place_order,
     CancelOrder: _cancel_order,
     CancelOpenOrders: _cancel_open_orders,
+    AmendOrder: amend_order,
     ListAsset: _list_asset,
     ListSymbol: _list_symbol,
     SetOrderLimits: _set_order_limits,

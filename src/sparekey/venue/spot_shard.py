@@ -19,12 +19,13 @@ from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import fee, notional
 from sparekey.venue.beginning import decide_queued
 from sparekey.venue.book_watch import report_books
-from sparekey.venue.commands import BeginQueued, EndReplay, MarketTick, ReplayPrints, SpotCommand
+from sparekey.venue.commands import BeginQueued, EndReplay, MarketTick, ReplaceOrder, ReplayPrints, SpotCommand
 from sparekey.venue.effects import Effect
 from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, QuotesTaken, SpotEvent
 from sparekey.venue.liquidity import Participants, Taker
 from sparekey.venue.matching import offers
 from sparekey.venue.orders import Order
+from sparekey.venue.replacing import replace_order
 from sparekey.venue.reports import report_balances
 from sparekey.venue.spot_apply import apply
 from sparekey.venue.spot_decide import decide
@@ -65,6 +66,8 @@ class SpotShard:
             events: list[Any] = []
             self._begin_queued(time_us, events)
             return events
+        if kind is ReplaceOrder:
+            return self._replace(command, time_us)
         outcome = decide(self.state, command, time_us)
         if outcome.__class__ is not Refusal and outcome:
             self.apply(outcome, time_us)  # type: ignore[arg-type]
@@ -109,6 +112,11 @@ class SpotShard:
     def decode_events(self, raw: bytes | msgspec.Raw) -> Sequence[Any]:
         events: Sequence[Any] = self._events.decode(raw)
         return events
+
+    def _replace(self, command: ReplaceOrder, time_us: int) -> list[Any] | Refusal:
+        events: list[Any] = []
+        refusal = replace_order(self.state, command, time_us, lambda half: self._step(half, time_us, events))
+        return refusal or events
 
     # --- the market's steps ----------------------------------------------------------------------------------------
 
@@ -157,7 +165,7 @@ class SpotShard:
                     self._step(self._crossed(one), time_us, events)
         return events
 
-    def _step(self, decided: list[Any], time_us: int, events: list[Any]) -> None:
+    def _step(self, decided: Sequence[Any], time_us: int, events: list[Any]) -> None:
         if decided:
             self.apply(decided, time_us)
             events += decided

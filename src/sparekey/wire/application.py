@@ -201,7 +201,10 @@ class Application:
                 gate.give_back(request.ip, surplus, now_us, route.family, route.endpoint)
                 weight -= surplus
             return self._refused(request, route, outcome, weight, now_us, call)
-        if route.charged_on_failure:
+        if call.free:
+            gate.give_back(request.ip, weight, now_us, route.family, route.endpoint)
+            weight = 0
+        elif route.charged_on_failure:
             gate.give_back(request.ip, route.charged_on_failure, now_us, route.family, route.endpoint)
             weight -= route.charged_on_failure
         api_key = _texts[request.api_key] if route.keyed and request.api_key is not None else ""
@@ -275,7 +278,7 @@ class Application:
             headers += b"Retry-After: %d\r\n" % (wait_s or retry_after(refusal, now_us))
         if call is not None:
             headers += call.headers
-        reply = Reply(error.status, error_body(error), headers)
+        reply = Reply(error.status, error_body(error, refusal), headers)
         reply.weight = weight
         reply.code = error.code
         reply.reason = refusal.reason.slug

@@ -16,7 +16,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     """`values` holds every declared parameter by its name, absent ones at their default.
 
     `now_us` is the wire clock when the request was received. `account_id` is 0 and `admission` None on public routes.
-    A handler may set `headers`, rendered lines that join the reply's.
+    A handler may set `headers`, rendered lines that join the reply's, and `free` where its outcome costs no weight.
     """
 
     route: Route
@@ -26,6 +26,7 @@ class Call(msgspec.Struct, gc=False, eq=False):
     account_id: int = 0
     admission: Admission | None = None
     headers: bytes = b""
+    free: bool = False
 
     def time(self, time_us: int) -> int:
         """A time as the caller wants it: milliseconds, or microseconds (header `X-MBX-TIME-UNIT`). -1 stays -1."""

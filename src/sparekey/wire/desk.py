@@ -8,6 +8,7 @@ from typing import Any
 from sparekey.access.limits import FamilyLimits, LimitPolicy
 from sparekey.access.state import AccessState
 from sparekey.sequencer.clocks import Clocks
+from sparekey.sequencer.ports import EXECUTIONS_A_RECORD
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.listing import SymbolRules
@@ -23,7 +24,8 @@ Submit = Callable[[str, Any], "Sequence[Any] | Refusal"]
 class Desk:
     """`policy` is the profile of limits. `loopback_allowed`: whitelists of keys may hold loopback addresses (sandbox).
 
-    What `cache` holds is derived and may be dropped at any time.
+    `position` is where the journal stands with what was submitted last. What `cache` holds is derived and may be
+    dropped at any time.
     """
 
     __slots__ = (
@@ -35,6 +37,7 @@ class Desk:
         "listen_keys",
         "loopback_allowed",
         "policy",
+        "position",
         "spot",
         "submit",
         "views",
@@ -52,6 +55,7 @@ class Desk:
         policy: LimitPolicy,
         key_maker: KeyMaker,
         loopback_allowed: bool,
+        position: Callable[[], int],
     ) -> None:
         self.submit = submit
         self.spot = spot
@@ -62,6 +66,7 @@ class Desk:
         self.policy = policy
         self.key_maker = key_maker
         self.loopback_allowed = loopback_allowed
+        self.position = position
         self.listen_keys = ListenKeys()
         self.cache: dict[Any, Any] = {}
 
@@ -71,6 +76,10 @@ class Desk:
 
     def limits(self, family: str) -> FamilyLimits:
         return self.policy.families[family]
+
+    def execution_id(self, number: int) -> int:
+        """Of an execution in the record submitted last, as the user data stream and the archive tell it."""
+        return self.position() * EXECUTIONS_A_RECORD + number
 
     def policy_us(self) -> int:
         return self.clocks.policy_us()

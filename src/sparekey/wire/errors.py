@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from sparekey.terms.reasons import Reason
@@ -168,6 +169,15 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.REFERENCE_PRICE_NONE: _bad(-2043, "This symbol doesn't have a reference price."),
     Reason.CLIENT_ORDER_ID_MISMATCH: _bad(-2039, "Client order ID is not correct for this order ID."),
     Reason.CANCEL_RESTRICTED: _bad(-2011, "Order was not canceled due to cancel restrictions."),
+    Reason.AMEND_ORDER_UNKNOWN: _bad(-2038, "Unknown order sent."),
+    Reason.AMEND_MARKET_CLOSED: _bad(-2038, "Market is closed."),
+    Reason.AMEND_NO_CHANGE: _bad(-2038, "The requested action would change no state; rejecting"),
+    Reason.AMEND_INCREASE: _bad(-2038, "Order amend (quantity increase) is not supported."),
+    Reason.AMEND_ID_DUPLICATE: _bad(-2038, "Duplicate order sent."),
+    Reason.AMENDS_EXHAUSTED: _bad(-2038, "Filter failure: MAX_NUM_ORDER_AMENDS"),
+    Reason.REPLACE_PARTLY: PublicError(409, -2021, "Order cancel-replace partially failed."),
+    Reason.REPLACE_FAILED: _bad(-2022, "Order cancel-replace failed."),
+    Reason.REPLACE_OVER_LIMIT: PublicError(429, -2022, "Order cancel-replace failed."),
     Reason.ACCOUNT_MAY_NOT_TRADE: _bad(-2010, "This account may not place or cancel orders."),
     Reason.SYMBOL_NOT_PERMITTED: _bad(-2010, "This symbol is not permitted for this account."),
     # --- sub-accounts, brokers, managed keys (wallet and sub-account REST, "Error code": -3xxx to -5xxx)
@@ -235,16 +245,25 @@ def public_error(refusal: Refusal) -> PublicError:
     return PublicError(error.status, error.code, error.text.format(*facts))
 
 
+class RefusalWithData(Refusal, frozen=True, gc=False):
+    """A refusal whose body tells more, in `data`: JSON."""
+
+    data: bytes = b""
+
+
 class _Body(msgspec.Struct):
     code: int
     msg: str
+    data: msgspec.Raw | UnsetType = UNSET
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def error_body(error: PublicError) -> bytes:
-    """`{"code":-1121,"msg":"Invalid symbol."}`"""
+def error_body(error: PublicError, refusal: Refusal | None = None) -> bytes:
+    """`{"code":-1121,"msg":"Invalid symbol."}`, with `data` where the refusal has some."""
+    if isinstance(refusal, RefusalWithData):
+        return _encode(_Body(error.code, error.text, msgspec.Raw(refusal.data)))
     return _encode(_Body(error.code, error.text))
 
 

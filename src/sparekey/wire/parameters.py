@@ -209,7 +209,7 @@ def limit(default: int | None, most: int) -> Parameter:
     return Parameter("limit", "INT", parse, default=default, legal=f"1 to {most}")
 
 
-def decimal(name: str) -> Parameter:
+def decimal(name: str, *, mandatory: bool = False) -> Parameter:
     """An amount, price or quantity in 1e-8 units."""
     illegal = _illegal(name, DECIMAL_RANGE)
     refusals = {
@@ -224,7 +224,7 @@ def decimal(name: str) -> Parameter:
         except MoneyError as error:
             return refusals[error.kind]
 
-    return Parameter(name, "DECIMAL", parse, legal=DECIMAL_RANGE)
+    return Parameter(name, "DECIMAL", parse, mandatory=mandatory, legal=DECIMAL_RANGE)
 
 
 def enum(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sparekey.venue.effects import Prevented
+from sparekey.venue.effects import Amendment, Prevented
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 from sparekey.venue.transfers import Transfers
 
@@ -149,6 +149,12 @@ class OrderArchive(Protocol):
         self, account_id: int, symbol: str, *, match_id: int | None, order_id: int | None, from_id: int, limit: int
     ) -> Sequence[Prevented]:
         """The one with this id, or those that an order was in from `from_id` on, ascending."""
+        ...
+
+    def amendments(
+        self, account_id: int, symbol: str, *, order_id: int, from_execution_id: int, limit: int
+    ) -> Sequence[tuple[int, Amendment]]:
+        """An order's amendments with their execution ids, ascending by these."""
         ...
 
 

@@ -155,8 +155,8 @@ def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": "MARKET" in types,
         "allowTrailingStop": rules.trailing_allowed,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": rules.peg_allowed,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -207,6 +207,7 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.max_algo_orders},
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": rules.max_order_amends},
     ]
     if rules.iceberg_allowed:
         listed.append({"filterType": "ICEBERG_PARTS", "limit": rules.max_iceberg_parts})

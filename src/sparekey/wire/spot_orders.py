@@ -129,15 +129,19 @@ def place_order(desk: Desk, call: Call) -> bytes | Refusal:
     rules = desk.spot.rules(values["symbol"])
     if rules is None:
         return _SYMBOL_UNKNOWN
-    command = _placement(call, check_only=False)
+    command = placement(call, check_only=False)
     if isinstance(command, Refusal):
         return command
     outcome = desk.submit(SHARD, command)
     call.headers += order_count_headers(desk, call)
     if isinstance(outcome, Refusal):
         return outcome
-    detail = values["newOrderRespType"] or ("FULL" if command.type in ("MARKET", "LIMIT") else "ACK")
-    return encode_placement(call, outcome, detail, rules.base_asset, rules.quote_asset, desk.spot.time_us)
+    return encode_placement(call, outcome, detail_of(values), rules.base_asset, rules.quote_asset, desk.spot.time_us)
+
+
+def detail_of(values: Mapping[str, Any]) -> str:
+    """How much a placement's reply tells."""
+    return values["newOrderRespType"] or ("FULL" if values["type"] in ("MARKET", "LIMIT") else "ACK")
 
 
 def check_order(desk: Desk, call: Call) -> bytes | Refusal:
@@ -145,7 +149,7 @@ def check_order(desk: Desk, call: Call) -> bytes | Refusal:
     rules = desk.spot.rules(call.values["symbol"])
     if rules is None:
         return _SYMBOL_UNKNOWN
-    command = _placement(call, check_only=True)
+    command = placement(call, check_only=True)
     if isinstance(command, Refusal):
         return command
     outcome = desk.submit(SHARD, command)
@@ -177,7 +181,7 @@ def _rates(maker: int, taker: int) -> dict[str, str]:
     return {"maker": format_money(maker), "taker": format_money(taker)}
 
 
-def _placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
+def placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
     values = call.values
     if 0 in (
         values["quantity"],
@@ -254,7 +258,7 @@ def cancel_order(desk: Desk, call: Call) -> bytes | Refusal:
         return outcome
     if before is None:
         return _ORDER_UNKNOWN
-    return _encode(_cancellations(desk, call, {before.order_id: before}, outcome)[0])
+    return _encode(cancellations(desk, call, {before.order_id: before}, outcome)[0])
 
 
 def cancel_open_orders(desk: Desk, call: Call) -> bytes | Refusal:
@@ -268,11 +272,11 @@ def cancel_open_orders(desk: Desk, call: Call) -> bytes | Refusal:
     outcome = desk.submit(SHARD, CancelOpenOrders(call.admitted(), symbol))
     if isinstance(outcome, Refusal):
         return outcome
-    cancelled = _cancellations(desk, call, before, outcome)
+    cancelled = cancellations(desk, call, before, outcome)
     return _encode(cancelled) if cancelled else _ORDER_UNKNOWN
 
 
-def _cancellations(
+def cancellations(
     desk: Desk, call: Call, before: Mapping[int, CancelledOrder], events: Sequence[Any]
 ) -> list[CancelledOrder]:
     time = call.time(desk.spot.time_us)

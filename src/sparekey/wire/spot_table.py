@@ -6,7 +6,7 @@ from functools import partial
 
 from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
-from sparekey.wire import spot_account, spot_general, spot_market, spot_matches, spot_orders
+from sparekey.wire import spot_account, spot_changes, spot_general, spot_market, spot_matches, spot_orders
 from sparekey.wire.parameters import (
     Parameter,
     boolean,
@@ -33,6 +33,7 @@ _START, _END = time("startTime"), time("endTime")
 _STATUS = enum("symbolStatus", spot_general.SYMBOL_STATUSES, Reason.SYMBOL_STATUS_INVALID)
 _TICKER_TYPE = enum("type", ("FULL", "MINI"), Reason.TICKER_TYPE_INVALID, default="FULL")
 _LIMIT = limit(500, 1000)
+_CANCEL_RESTRICTIONS = enum("cancelRestrictions", spot_orders.CANCEL_RESTRICTIONS, Reason.CANCEL_RESTRICTIONS_INVALID)
 _EITHER_ID = ("orderId", "origClientOrderId")
 
 _CANDLES: tuple[Parameter, ...] = (
@@ -229,7 +230,7 @@ SPOT_ROWS: tuple[Row, ...] = (
             long("orderId", least=1),
             client_order_id("origClientOrderId"),
             client_order_id("newClientOrderId"),
-            enum("cancelRestrictions", spot_orders.CANCEL_RESTRICTIONS, Reason.CANCEL_RESTRICTIONS_INVALID),
+            _CANCEL_RESTRICTIONS,
         ),
         wants_any=_EITHER_ID,
         cancels=True,
@@ -242,6 +243,38 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(_SYMBOL,),
         cancels=True,
         websocket="openOrders.cancelAll",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/order/cancelReplace",
+        handler=spot_changes.replace_order,
+        parameters=(
+            *_PLACEMENT,
+            enum("cancelReplaceMode", spot_changes.REPLACE_MODES, mandatory=True),
+            long("cancelOrderId", least=1),
+            client_order_id("cancelOrigClientOrderId"),
+            client_order_id("cancelNewClientOrderId"),
+            _CANCEL_RESTRICTIONS,
+            enum("orderRateLimitExceededMode", spot_changes.OVER_LIMIT_MODES, default="DO_NOTHING"),
+        ),
+        wants_any=("cancelOrderId", "cancelOrigClientOrderId"),
+        check=spot_orders.check_placement,
+        order_count=1,
+        websocket="order.cancelReplace",
+    ),
+    _trade(
+        "PUT",
+        "/api/v3/order/amend/keepPriority",
+        handler=spot_changes.amend_order,
+        parameters=(
+            _SYMBOL,
+            long("orderId", least=1),
+            client_order_id("origClientOrderId"),
+            client_order_id("newClientOrderId"),
+            decimal("newQty", mandatory=True),
+        ),
+        wants_any=_EITHER_ID,
+        websocket="order.amend.keepPriority",
     ),
     # --- account
     _read(
@@ -266,6 +299,13 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(_SYMBOL, long("orderId"), _START, _END, _LIMIT),
         check=spot_orders.check_span,
         websocket="allOrders",
+    ),
+    _read(
+        "GET",
+        "/api/v3/order/amendments",
+        handler=spot_changes.amendments,
+        parameters=(_SYMBOL, long("orderId", mandatory=True), long("fromExecutionId"), _LIMIT),
+        websocket="order.amendments",
     ),
     _read(
         "GET",

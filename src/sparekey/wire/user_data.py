@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from sparekey.sequencer.ports import Published
+from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.terms.money import format_money
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
 from sparekey.wire.spot_shapes import NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
@@ -21,8 +21,6 @@ from sparekey.wire.spot_shapes import NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
 _encode = msgspec.json.Encoder().encode
 
 _ZERO = format_money(0)
-#: Execution ids grow from report to report, and not by one: so many fit behind each record's position.
-_EXECUTIONS_A_RECORD = 1 << 16
 _NEVER_REST = ("MARKET", "STOP_LOSS", "TAKE_PROFIT")
 
 
@@ -154,9 +152,10 @@ def execution_report(
         trailing_delta=order.trailing_delta or UNSET,
         trailing_time=_time(order.trailing_us, microseconds) if order.trailing_delta else UNSET,
         iceberg_quantity=format_money(order.iceberg_quantity),
-        original_client_order_id=order.client_order_id if cancelled else "",
+        original_client_order_id=order.client_order_id if cancelled else report.original_client_order_id,
         execution_type=execution,
         status=status,
+        reject_reason=report.reject_reason,
         order_id=order.order_id,
         last_quantity=format_money(report.quantity),
         executed=format_money(order.executed),
@@ -232,7 +231,7 @@ def user_events(published: Published) -> Iterator[tuple[int, UserEvent]]:
         if not report.order.quantity
     }
     counts: dict[int, int] = {}
-    first_id = published.position * _EXECUTIONS_A_RECORD
+    first_id = published.position * EXECUTIONS_A_RECORD
     for effect in published.effects:
         kind = effect.__class__
         if kind is OrderReported:

@@ -9,6 +9,7 @@ A rule is a number, or items `value:condition` separated by `;`, of which the fi
     4*n:symbols,max=200                   so much per value, capped; a single `symbol` counts as one
     20:computeCommissionRates=true;1      by a value; a bare number at the end holds always
     0:ok;1:fail                           free on success (Binance's rule for orders since April 2026)
+    0:ok_and_order_expired;4:default      free where the handler says so
     2:invalid_symbol;2:preventedMatchId;20:orderId    the first where no symbol has the name that was sent
     8+3000                                by the address and, after the sign, by the account (`/sapi`)
 """
@@ -26,6 +27,7 @@ Weigh = Callable[[Mapping[str, str]], int]
 
 _CONDITION = re.compile(r"^(?P<name>[A-Za-z]+)(?:(?P<operator><=|>|=)(?P<operand>[A-Za-z0-9]+))?$")
 _SYMBOL_UNKNOWN = "invalid_symbol"
+_FREE_ON_EXPIRY = "0:ok_and_order_expired;"
 _PER_VALUE = re.compile(r"^(?P<each>\d+)\*n:(?P<name>[A-Za-z]+),max=(?P<most>\d+)$")
 
 
@@ -69,6 +71,7 @@ def compile_weight(rule: str, defaults: Mapping[str, Any]) -> WeightRule:
         on_failure = int(rule.removeprefix("0:ok;").partition(":")[0])
         return WeightRule(0, on_failure, lambda _: 0)
     symbol_unknown = -1
+    rule = rule.removeprefix(_FREE_ON_EXPIRY)
     if f":{_SYMBOL_UNKNOWN}" in rule:
         cheap, _, rule = rule.partition(f":{_SYMBOL_UNKNOWN};")
         symbol_unknown = int(cheap)
