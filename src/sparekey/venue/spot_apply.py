@@ -310,7 +310,7 @@ def _order_amended(state: SpotState, event: OrderAmended, time_us: int, effects:
     order.quantity = event.quantity
     if order.level is not None:
         (market.bids if order.is_buy else market.asks).lessen(order, original_quantity - event.quantity)
-        market.touch(order.is_buy, order.price)
+        market.touch(order.is_buy, order.working_price)
         market.update_id += 1
     if event.hold != order.hold:
         (order.quote if order.is_buy else order.base).post(order.hold - event.hold, event.hold - order.hold)

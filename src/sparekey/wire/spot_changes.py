@@ -71,6 +71,10 @@ class AmendedOrder(msgspec.Struct, rename="camel", gc=False):
     trailing_time: int | UnsetType
     strategy_id: int | UnsetType
     strategy_type: int | UnsetType
+    peg_price_type: str | UnsetType
+    peg_offset_type: str | UnsetType
+    peg_offset_value: int | UnsetType
+    pegged_price: str | UnsetType
 
 
 class Amendment(msgspec.Struct, rename="camel", gc=False):
@@ -241,6 +245,10 @@ def _amended(call: Call, order: OrderView, original_id: str) -> AmendedOrder:
         told.trailing_time,
         told.strategy_id,
         told.strategy_type,
+        told.peg_price_type,
+        told.peg_offset_type,
+        told.peg_offset_value,
+        told.pegged_price,
     )
 
 
