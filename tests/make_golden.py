@@ -52,6 +52,7 @@ from sparekey.terms.clocktime import DAY_US, HOUR_US, SECOND_US
 from sparekey.terms.money import ONE, parse_money
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.commands import (
+    AmendOrder,
     CancelOpenOrders,
     CancelOrder,
     EndReplay,
@@ -61,6 +62,7 @@ from sparekey.venue.commands import (
     ListSymbol,
     MarketTick,
     PlaceOrder,
+    ReplaceOrder,
     ReplayPrints,
     SetOrderLimits,
     TransferFunds,
@@ -353,6 +355,36 @@ def triggers_session() -> golden.Golden:
     return session.golden()
 
 
+def changes_session() -> golden.Golden:
+    """Orders amended and replaced, with every way in which that goes wrong."""
+    session = Session()
+    session.list_everything()
+    rng = random.Random(11)
+    keys = [session.key(session.account(name), name, whitelist=("127.0.0.1",)) for name in ("ada", "bob")]
+    for key in keys:
+        for asset, amount in (("USDT", "30000"), ("BTC", "2")):
+            session.must(SPOT, Fund(key.account_id, asset, parse_money(amount)))
+    for number in range(200):
+        session.now_us += rng.randrange(1, 400_000)
+        admission = session.admission(rng.choice(keys))
+        mine = session.spot.open_orders(admission.account_id, "BTCUSDT")
+        chosen = rng.choice(mine).order_id if mine and rng.random() < 0.9 else 999_999
+        order = an_order(rng, admission, "BTCUSDT", 30_000 * ONE, 10_000, 1_000)
+        roll = rng.random()
+        if roll < 0.35:
+            session.do(SPOT, order)
+        elif roll < 0.65:
+            named = f"amended-{number}" if rng.random() < 0.3 else ""
+            quantity = ONE * rng.randrange(1, 50) // 100
+            session.do(SPOT, AmendOrder(admission, "BTCUSDT", quantity, chosen, "", named))
+        else:
+            cancel = CancelOrder(admission, "BTCUSDT", chosen)
+            session.do(SPOT, ReplaceOrder(cancel, order, rng.random() < 0.5, rng.random() < 0.5))
+        if rng.random() < 0.3:
+            session.commit()
+    return session.golden()
+
+
 def market_session() -> golden.Golden:
     """A market's ticks, quick and slow, accounts that rest in it and take from it, and recorded prints."""
     session = Session()
@@ -466,6 +498,7 @@ SESSIONS: dict[str, Callable[[], golden.Golden]] = {
     "sub_accounts": sub_accounts_session,
     "orders": orders_session,
     "triggers": triggers_session,
+    "changes": changes_session,
     "market": market_session,
 }
 
