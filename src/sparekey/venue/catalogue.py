@@ -94,6 +94,8 @@ def _symbol(row: dict[str, Any]) -> SymbolRules:
         min_trailing_below=_MIN_TRAILING,
         max_trailing_below=_MAX_TRAILING,
         price_range=_price_range(row),
+        max_iceberg_orders=row.get("max_iceberg_orders", 0),
+        max_position=parse_money(row.get("max_position", "0")),
     )
 
 

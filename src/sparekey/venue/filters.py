@@ -12,7 +12,10 @@ from sparekey.venue.listing import SymbolRules
 
 TRAILING_DELTA = Refusal(Reason.FILTER_FAILED, ("TRAILING_DELTA",))
 PRICE_FILTER = Refusal(Reason.FILTER_FAILED, ("PRICE_FILTER",))
-PERCENT_PRICE = Refusal(Reason.FILTER_FAILED, ("PERCENT_PRICE_BY_SIDE",))
+PERCENT_PRICE = Refusal(Reason.FILTER_FAILED, ("PERCENT_PRICE",))
+PERCENT_PRICE_BY_SIDE = Refusal(Reason.FILTER_FAILED, ("PERCENT_PRICE_BY_SIDE",))
+MAX_POSITION = Refusal(Reason.FILTER_FAILED, ("MAX_POSITION",))
+MIN_NOTIONAL = Refusal(Reason.FILTER_FAILED, ("MIN_NOTIONAL",))
 LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("LOT_SIZE",))
 MARKET_LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("MARKET_LOT_SIZE",))
 NOTIONAL = Refusal(Reason.FILTER_FAILED, ("NOTIONAL",))
@@ -37,13 +40,13 @@ def check_percent_price(rules: SymbolRules, is_buy: bool, price: int, reference:
     """`reference` is the average price; without one (0: nothing ever traded) there is nothing to compare with."""
     if not reference:
         return None
-    if is_buy:
+    if is_buy or not rules.percent_price_by_side:
         up, down = rules.bid_multiplier_up, rules.bid_multiplier_down
     else:
         up, down = rules.ask_multiplier_up, rules.ask_multiplier_down
     scaled = price * RATE_ONE  # instead of dividing the bounds, which would round them
     if scaled > reference * up or scaled < reference * down:
-        return PERCENT_PRICE
+        return PERCENT_PRICE_BY_SIDE if rules.percent_price_by_side else PERCENT_PRICE
     return None
 
 
@@ -67,7 +70,11 @@ def check_iceberg(rules: SymbolRules, quantity: int, iceberg_quantity: int) -> R
 
 
 def check_market_lot(rules: SymbolRules, quantity: int) -> Refusal | None:
-    if rules.max_market_quantity and quantity > rules.max_market_quantity:
+    if (
+        quantity < rules.min_market_quantity
+        or (rules.max_market_quantity and quantity > rules.max_market_quantity)
+        or (rules.market_step_size and quantity % rules.market_step_size)
+    ):
         return MARKET_LOT_SIZE
     return None
 
@@ -75,7 +82,7 @@ def check_market_lot(rules: SymbolRules, quantity: int) -> Refusal | None:
 def check_notional(rules: SymbolRules, price: int, quantity: int) -> Refusal | None:
     value = notional(price, quantity)
     if value < rules.min_notional or (rules.max_notional and value > rules.max_notional):
-        return NOTIONAL
+        return NOTIONAL if rules.has_max_notional else MIN_NOTIONAL
     return None
 
 
@@ -91,7 +98,7 @@ def check_limit(rules: SymbolRules, is_buy: bool, price: int, quantity: int, ref
 def check_market_notional(rules: SymbolRules, value: int) -> Refusal | None:
     """`value` is what a MARKET order is worth at the reference price, or the quote quantity that it names."""
     if rules.apply_min_notional_to_market and value < rules.min_notional:
-        return NOTIONAL
+        return NOTIONAL if rules.has_max_notional else MIN_NOTIONAL
     if rules.apply_max_notional_to_market and rules.max_notional and value > rules.max_notional:
         return NOTIONAL
     return None

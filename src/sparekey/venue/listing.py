@@ -103,6 +103,14 @@ class SymbolRules(Rules, frozen=True):
     price_range: PriceRange | None = None
     max_order_amends: int = 10
     max_order_lists: int = 20
+    min_market_quantity: int = 0
+    market_step_size: int = 0
+    #: what an account may hold of the base asset and have ordered, together
+    max_position: int = 0
+    #: PERCENT_PRICE_BY_SIDE, or else PERCENT_PRICE with the bid's multipliers for both sides
+    percent_price_by_side: bool = True
+    #: NOTIONAL, or else MIN_NOTIONAL, which has no upper bound
+    has_max_notional: bool = True
 
 
 class OrderLimit(Rules, frozen=True):

@@ -13,7 +13,7 @@ from sparekey.terms.admissions import Admission
 from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
-from sparekey.terms.rounding import notional
+from sparekey.terms.rounding import affordable_quantity, notional
 from sparekey.venue import filters
 from sparekey.venue.amending import amend_order
 from sparekey.venue.beginning import Intent, begin
@@ -285,10 +285,23 @@ def _check_filters(
         if icebergs >= rules.max_iceberg_orders:
             return filters.MAX_NUM_ICEBERG_ORDERS
     base_most, quote_most = state.assets[rules.base_asset].max_order, state.assets[rules.quote_asset].max_order
-    if base_most or quote_most:
-        valued_at = price or stop or market.reference_price(now_us) or best_offer(market, state.participants, is_buy)
-        return filters.check_assets(base_most, quote_most, quantity, command.quote_quantity, valued_at)
-    return None
+    limits_position = is_buy and rules.max_position
+    if not (base_most or quote_most or limits_position):
+        return None
+    valued_at = price or stop or market.reference_price(now_us) or best_offer(market, state.participants, is_buy)
+    if limits_position:
+        wanted = quantity or (affordable_quantity(command.quote_quantity, valued_at, 0) if valued_at else 0)
+        if _position(state, market, command.admission.account_id) + wanted > rules.max_position:
+            return filters.MAX_POSITION
+    return filters.check_assets(base_most, quote_most, quantity, command.quote_quantity, valued_at)
+
+
+def _position(state: SpotState, market: SymbolMarket, account_id: int) -> int:
+    """What an account has of the base asset, and what its open orders on the symbol may still buy of it."""
+    held = state.ledger.of(account_id).get(market.rules.base_asset)
+    own = market.by_client_order_id.get(account_id, {})
+    bought = sum(order.remaining for order in own.values() if order.is_buy)
+    return bought if held is None else bought + held.free + held.locked
 
 
 # --- cancelling ------------------------------------------------------------------------------------------------------

@@ -185,26 +185,12 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         },
         {
             "filterType": "MARKET_LOT_SIZE",
-            "minQty": money(0),
+            "minQty": money(rules.min_market_quantity),
             "maxQty": money(rules.max_market_quantity),
-            "stepSize": money(0),
+            "stepSize": money(rules.market_step_size),
         },
-        {
-            "filterType": "PERCENT_PRICE_BY_SIDE",
-            "bidMultiplierUp": money(rules.bid_multiplier_up),
-            "bidMultiplierDown": money(rules.bid_multiplier_down),
-            "askMultiplierUp": money(rules.ask_multiplier_up),
-            "askMultiplierDown": money(rules.ask_multiplier_down),
-            "avgPriceMins": rules.average_price_minutes,
-        },
-        {
-            "filterType": "NOTIONAL",
-            "minNotional": money(rules.min_notional),
-            "applyMinToMarket": rules.apply_min_notional_to_market,
-            "maxNotional": money(rules.max_notional),
-            "applyMaxToMarket": rules.apply_max_notional_to_market,
-            "avgPriceMins": rules.average_price_minutes,
-        },
+        _percent_price(rules),
+        _notional(rules),
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.max_algo_orders},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": rules.max_order_amends},
@@ -213,6 +199,8 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         listed.append({"filterType": "ICEBERG_PARTS", "limit": rules.max_iceberg_parts})
         if rules.max_iceberg_orders:
             listed.append({"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": rules.max_iceberg_orders})
+    if rules.max_position:
+        listed.append({"filterType": "MAX_POSITION", "maxPosition": money(rules.max_position)})
     if rules.trailing_allowed:
         listed.append(
             {
@@ -224,3 +212,41 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
             }
         )
     return listed
+
+
+def _percent_price(rules: SymbolRules) -> dict[str, Any]:
+    money = format_money
+    if not rules.percent_price_by_side:
+        return {
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": money(rules.bid_multiplier_up),
+            "multiplierDown": money(rules.bid_multiplier_down),
+            "avgPriceMins": rules.average_price_minutes,
+        }
+    return {
+        "filterType": "PERCENT_PRICE_BY_SIDE",
+        "bidMultiplierUp": money(rules.bid_multiplier_up),
+        "bidMultiplierDown": money(rules.bid_multiplier_down),
+        "askMultiplierUp": money(rules.ask_multiplier_up),
+        "askMultiplierDown": money(rules.ask_multiplier_down),
+        "avgPriceMins": rules.average_price_minutes,
+    }
+
+
+def _notional(rules: SymbolRules) -> dict[str, Any]:
+    money = format_money
+    if not rules.has_max_notional:
+        return {
+            "filterType": "MIN_NOTIONAL",
+            "minNotional": money(rules.min_notional),
+            "applyToMarket": rules.apply_min_notional_to_market,
+            "avgPriceMins": rules.average_price_minutes,
+        }
+    return {
+        "filterType": "NOTIONAL",
+        "minNotional": money(rules.min_notional),
+        "applyMinToMarket": rules.apply_min_notional_to_market,
+        "maxNotional": money(rules.max_notional),
+        "applyMaxToMarket": rules.apply_max_notional_to_market,
+        "avgPriceMins": rules.average_price_minutes,
+    }
