@@ -518,7 +518,10 @@ def keys_delete(api_key: str, data: Path, as_json: bool) -> None:
 @for_server
 def keys_receipts(api_key: str, data: Path, as_json: bool) -> None:
     """Show when everything stopped honouring a key that was narrowed or stopped, since the server started."""
-    documents = Server(data).get(f"/keys/{_quoted(api_key)}/receipts")
+    _show_receipts(Server(data).get(f"/keys/{_quoted(api_key)}/receipts"), as_json)
+
+
+def _show_receipts(documents: Sequence[Any], as_json: bool) -> None:
     _show(documents, as_json, lambda rows: [line for row in rows for line in _receipt_lines(row)] or ["no receipts"])
 
 
@@ -533,6 +536,14 @@ def bans_list(data: Path, as_json: bool) -> None:
     """List the bans that run."""
     documents = Server(data).get("/bans")
     _show(documents, as_json, lambda rows: [_ban_line(row) for row in rows] or ["nobody is banned"])
+
+
+@bans.command("receipts")
+@click.argument("ip")
+@for_server
+def bans_receipts(ip: str, data: Path, as_json: bool) -> None:
+    """Show when an address was banned, and what it had open then, since the server started."""
+    _show_receipts(Server(data).get(f"/bans/{_quoted(ip)}/receipts"), as_json)
 
 
 @bans.command("lift")
@@ -636,7 +647,8 @@ def _ban_line(ban: Mapping[str, Any]) -> str:
 def _receipt_lines(receipt: Mapping[str, Any]) -> list[str]:
     """What happened, and how long after it each other thing followed."""
     began_us = receipt["accessUs"]
-    lines = [f"{_iso(began_us // 1000)}  {receipt['cause']} (access record {receipt['accessSeq']})"]
+    record = f" (access record {receipt['accessSeq']})" if receipt["accessSeq"] else ""  # a ban is none
+    lines = [f"{_iso(began_us // 1000)}  {receipt['cause']}{record}"]
     lines += [
         f"  {fence['shard']} refuses since record {fence['seq']}, {fence['us'] - began_us} us later"
         for fence in receipt["shards"]
@@ -644,6 +656,8 @@ def _receipt_lines(receipt: Mapping[str, Any]) -> list[str]:
     if receipt["streamsClosed"]:
         lines.append(f"  {receipt['streamsClosed']} streams closed, the last {receipt['closedUs'] - began_us} us later")
     last_us = receipt["lastHonouredUs"]
+    if receipt["ip"] is not None:  # the log is kept by keys
+        return lines
     if last_us is None:
         return [*lines, "  no call that was honoured is in the log"]
     seconds = (began_us - last_us) / 1_000_000

@@ -337,6 +337,16 @@ def test_a_ban_is_listed_until_it_is_lifted(start: Any) -> None:
     [ban] = terminal.run("bans", "list")
     assert (ban["ip"], ban["level"]) == ("127.0.0.41", 1)
     assert 0 < ban["untilMs"] - time.time() * 1000 <= 120_000
+    [receipt] = terminal.run("bans", "receipts", "127.0.0.41")
+    assert (receipt["apiKey"], receipt["ip"], receipt["cause"]) == (None, "127.0.0.41", "banned")
+    assert 0 <= ban["untilMs"] - 120_000 - receipt["accessUs"] // 1_000 + 1 <= 1_000
+    told = sparekey("bans", "receipts", "127.0.0.41", data=terminal.server.data).stdout
+    assert told.rstrip().endswith("  banned")
+    assert terminal.run("bans", "receipts", "127.0.0.42") == []
+    # An API key is no address, although its receipts lie in the same place.
+    other = terminal.key(terminal.account())
+    terminal.run("keys", "delete", other["apiKey"])
+    assert terminal.run("bans", "receipts", other["apiKey"]) == []
     assert terminal.run("bans", "lift", "127.0.0.41")["lifted"] is True
     assert terminal.run("bans", "list") == []
     call = terminal.server.call("127.0.0.41")

@@ -167,6 +167,10 @@ def make_console(
     async def list_bans() -> list[dict[str, Any]]:
         return bans.list()
 
+    @router.get("/bans/{ip}/receipts")
+    async def ban_receipts(ip: str) -> list[dict[str, Any]]:
+        return [receipt for receipt in await receipts.receipts(ip) if receipt["ip"] is not None]
+
     @router.delete("/bans/{ip}")
     async def lift_ban(ip: str) -> dict[str, Any]:
         if not bans.lift(ip):
