@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import sys
 import time
 import urllib.error
@@ -120,7 +121,11 @@ class Server:
             f"{self._url}/sparekey/v1{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            headers={
+                "Authorization": f"Bearer {self._token}",
+                "Content-Type": "application/json",
+                "Idempotency-Key": secrets.token_hex(16),
+            },
         )
         try:
             # A proxy from the environment must not carry an operator's token: ask the server directly.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
@@ -29,6 +29,7 @@ from sparekey.console.bodies import (
 from sparekey.console.front_page import SECURITY_HEADERS, front_page
 from sparekey.console.management import Management, ManagementRefused
 from sparekey.console.receipts import Receipts
+from sparekey.console.repeats import Repeats
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
@@ -57,7 +58,22 @@ def make_console(
         if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), operator_token.encode()):
             raise HTTPException(401, "the operator's token is missing or wrong; it is in operator.env")
 
-    router = APIRouter(prefix="/sparekey/v1", dependencies=[Depends(need_operator)])
+    repeats = Repeats()
+
+    async def once(request: Request, idempotency_key: Annotated[str, Header()] = "") -> AsyncIterator[None]:
+        if request.method == "GET" or not idempotency_key:
+            yield
+            return
+        refusal = repeats.take(idempotency_key)
+        if refusal is not None:
+            raise ManagementRefused(refusal)
+        try:
+            yield
+        except (ManagementRefused, RequestValidationError, HTTPException):
+            repeats.release(idempotency_key)
+            raise
+
+    router = APIRouter(prefix="/sparekey/v1", dependencies=[Depends(need_operator), Depends(once)])
 
     @router.post("/accounts")
     async def create_account(body: NewAccount) -> dict[str, Any]:

@@ -68,6 +68,7 @@ _HTTP_OF_REASON = {
     Reason.FACTOR_EXISTS: 409,
     Reason.KEY_LIMIT: 409,
     Reason.KEY_IN_ROTATION: 409,
+    Reason.REQUEST_REPEATED: 409,
     Reason.MODE_GUARDED: 403,
 }
 

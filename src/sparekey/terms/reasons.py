@@ -554,4 +554,9 @@ class Reason(Enum):
     CLOCK_BACKWARDS = ("clock-backwards", "The clock never goes back.", "Send a positive duration.")
     CLOCK_TOO_FAR = ("clock-too-far", "The clock advances at most {0} days at once.", "Send a shorter duration.")
     MODE_GUARDED = ("mode-guarded", "The server runs in guarded mode, which refuses this.", "Use sandbox mode.")
+    REQUEST_REPEATED = (
+        "request-repeated",
+        "A request with this Idempotency-Key was made already; it is not made again.",
+        "Look at what the first one did. For another request use another Idempotency-Key.",
+    )
     REQUEST_INVALID = ("request-invalid", "{0}", "See /sparekey/v1/openapi.json, or --help.")

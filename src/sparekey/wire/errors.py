@@ -63,6 +63,7 @@ _MANAGEMENT = (
     Reason.CLOCK_BACKWARDS,
     Reason.CLOCK_TOO_FAR,
     Reason.MODE_GUARDED,
+    Reason.REQUEST_REPEATED,
     Reason.REQUEST_INVALID,
 )
 
