@@ -20,17 +20,14 @@ from sparekey.terms.refusals import Refusal
 from sparekey.wire.account_parameters import page_of
 from sparekey.wire.calls import Call
 from sparekey.wire.desk import Desk
+from sparekey.wire.key_restrictions import Restrictions, Spelling
 from sparekey.wire.managed_keys import (
     create_key,
     delete_key,
     edit_key,
     find_key,
     living_keys,
-    restrict,
-    unlist,
-    unrestrict,
 )
-from sparekey.wire.sub_account_keys import apply_status
 from sparekey.wire.sub_accounts import move_funds, open_sub_account
 
 _encode = msgspec.json.Encoder().encode
@@ -274,68 +271,31 @@ def _named(key: Key) -> dict[str, Any]:
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 
-def restriction(desk: Desk, call: Call) -> bytes | Refusal:
-    """GET /sapi/v1/broker/subAccountApi/ipRestriction"""
-    key = _named_key(desk, call)
-    return key if isinstance(key, Refusal) else _restriction_of(call, key)
+def _shown(call: Call, key: Key) -> dict[str, Any]:
+    return {
+        "subaccountId": str(key.account_id),
+        "ipRestrict": bool(key.whitelist),
+        "apikey": key.api_key,
+        "ipList": key.whitelist,
+        "updateTime": call.time(key.updated_us),
+    }
 
 
-def change_restriction(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST /sapi/v2/broker/subAccountApi/ipRestriction"""
-    values = call.values
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = apply_status(desk, call, key, values["status"], values["ipAddress"])
-    if refusal is not None:
-        return refusal
-    return _encode(
-        {
-            "status": values["status"],
-            "ipList": key.whitelist,
-            "updateTime": call.time(key.updated_us),
-            "apiKey": key.api_key,
-        }
-    )
+def _changed(call: Call, key: Key) -> dict[str, Any]:
+    return {
+        "status": call.values["status"],
+        "ipList": key.whitelist,
+        "updateTime": call.time(key.updated_us),
+        "apiKey": key.api_key,
+    }
 
 
-def switch_restriction(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST /sapi/v1/broker/subAccountApi/ipRestriction: on or off. Turned on without addresses, nobody may call."""
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = restrict(desk, call, key) if call.values["ipRestrict"] else unrestrict(desk, call, key)
-    return refusal or _restriction_of(call, key)
+def _listed(call: Call, key: Key) -> dict[str, Any]:
+    return _named(key) | {"ip": ",".join(call.values["ipAddress"]), "updateTime": call.time(key.updated_us)}
 
 
-def list_addresses(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST /sapi/v1/broker/subAccountApi/ipRestriction/ipList"""
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = restrict(desk, call, key, call.values["ipAddress"])
-    if refusal is not None:
-        return refusal
-    ip = ",".join(call.values["ipAddress"])
-    return _encode(_named(key) | {"ip": ip, "updateTime": call.time(key.updated_us)})
+def _unlisted(call: Call, key: Key) -> dict[str, Any]:
+    return _named(key) | {"ipList": key.whitelist, "updateTime": call.time(key.updated_us)}
 
 
-def unlist_addresses(desk: Desk, call: Call) -> bytes | Refusal:
-    """DELETE /sapi/v1/broker/subAccountApi/ipRestriction/ipList"""
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = unlist(desk, call, key, call.values["ipAddress"])
-    return refusal or _encode(_named(key) | {"ipList": key.whitelist, "updateTime": call.time(key.updated_us)})
-
-
-def _restriction_of(call: Call, key: Key) -> bytes:
-    return _encode(
-        {
-            "subaccountId": str(key.account_id),
-            "ipRestrict": bool(key.whitelist),
-            "apikey": key.api_key,
-            "ipList": key.whitelist,
-            "updateTime": call.time(key.updated_us),
-        }
-    )
+restrictions = Restrictions(Spelling(_named_key, shown=_shown, changed=_changed, listed=_listed, unlisted=_unlisted))

@@ -22,8 +22,8 @@ from sparekey.wire.account_parameters import (
     switch,
     tag,
 )
+from sparekey.wire.key_restrictions import OPEN, TRUSTED
 from sparekey.wire.parameters import enum, symbol
-from sparekey.wire.sub_account_keys import OPEN, TRUSTED
 from sparekey.wire.table import Limiter, Row, Security
 
 _row = partial(Row, security=Security.USER_DATA, tolerant=True, limiter=Limiter.ENDPOINT_IP)
@@ -97,31 +97,31 @@ BROKER_ROWS: tuple[Row, ...] = (
         parameters=(*_NAMED, switch("canUniversalTransfer", mandatory=True)),
     ),
     # --- addresses
-    _read("GET", f"{_KEY}/ipRestriction", handler=broker.restriction, parameters=_NAMED),
+    _read("GET", f"{_KEY}/ipRestriction", handler=broker.restrictions.show, parameters=_NAMED),
     _change(
         "POST",
         "/sapi/v2/broker/subAccountApi/ipRestriction",
-        handler=broker.change_restriction,
+        handler=broker.restrictions.change,
         limiter=Limiter.ENDPOINT_UID,
         parameters=(*_NAMED, enum("status", (OPEN, TRUSTED), mandatory=True), addresses()),
     ),
     _change(
         "DELETE",
         f"{_KEY}/ipRestriction/ipList",
-        handler=broker.unlist_addresses,
+        handler=broker.restrictions.unlist_addresses,
         parameters=(*_NAMED, addresses()),
     ),
     # --- of the first version, which clients still call
     _change(
         "POST",
         f"{_KEY}/ipRestriction",
-        handler=broker.switch_restriction,
+        handler=broker.restrictions.switch,
         parameters=(*_NAMED, switch("ipRestrict", mandatory=True)),
     ),
     _change(
         "POST",
         f"{_KEY}/ipRestriction/ipList",
-        handler=broker.list_addresses,
+        handler=broker.restrictions.list_addresses,
         parameters=(*_NAMED, addresses(mandatory=True)),
     ),
 )

@@ -13,6 +13,16 @@ from sparekey.terms.refusals import Refusal
 from sparekey.wire.account_parameters import page_of
 from sparekey.wire.calls import Call
 from sparekey.wire.desk import Desk
+from sparekey.wire.key_restrictions import (
+    ADDRESSES_MISSING,
+    ADDRESSES_NOT_REQUIRED,
+    OPEN,
+    THIRD_PARTY,
+    THIRD_PARTY_UNKNOWN,
+    TRUSTED,
+    Restrictions,
+    Spelling,
+)
 from sparekey.wire.managed_keys import (
     create_key,
     delete_key,
@@ -20,9 +30,6 @@ from sparekey.wire.managed_keys import (
     find_key,
     living_keys,
     master_of_call,
-    restrict,
-    unlist,
-    unrestrict,
 )
 from sparekey.wire.sub_accounts import sub_account_by_email
 
@@ -37,15 +44,8 @@ SWITCHES: dict[str, Permission] = {
 }
 OPTIONS_SWITCH = "canVanillaOptions"
 
-#: `status` of a restriction: open to any address, trusted addresses only, or a third party's.
-OPEN, TRUSTED, THIRD_PARTY = "1", "2", "3"
-
 _EMPTY = b"{}"
 _OPTIONS_UNSUPPORTED = Refusal(Reason.OPERATION_UNSUPPORTED)
-_ADDRESSES_MISSING = Refusal(Reason.PARAMETER_MISSING, ("ipAddress",))
-_ADDRESSES_NOT_REQUIRED = Refusal(Reason.PARAMETER_NOT_REQUIRED, ("ipAddress",))
-#: Nobody is known here whose addresses a key could be bound to.
-_THIRD_PARTY_UNKNOWN = Refusal(Reason.PARAMETER_INVALID, ("thirdPartyName",))
 
 
 def permissions_from(values: dict[str, Any], held: Permission) -> Permission | Refusal:
@@ -73,11 +73,11 @@ def create(desk: Desk, call: Call) -> bytes | Refusal:
         return account
     addresses = values["ipAddress"] or ()
     if values["status"] == THIRD_PARTY:
-        return _THIRD_PARTY_UNKNOWN
+        return THIRD_PARTY_UNKNOWN
     if values["status"] == TRUSTED and not addresses:
-        return _ADDRESSES_MISSING
+        return ADDRESSES_MISSING
     if values["status"] == OPEN and addresses:
-        return _ADDRESSES_NOT_REQUIRED
+        return ADDRESSES_NOT_REQUIRED
     permissions = permissions_from(values, Permission.READING)
     if isinstance(permissions, Refusal):
         return permissions
@@ -147,78 +147,6 @@ def delete(desk: Desk, call: Call) -> bytes | Refusal:
     return delete_key(desk, call, key) or _EMPTY
 
 
-# --- addresses -------------------------------------------------------------------------------------------------------
-
-
-def restriction(desk: Desk, call: Call) -> bytes | Refusal:
-    """GET …/ipRestriction"""
-    key = _named_key(desk, call)
-    return key if isinstance(key, Refusal) else _restriction_of(call, key)
-
-
-def change_restriction(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST /sapi/v2/sub-account/subAccountApi/ipRestriction: add trusted addresses, or open the key to any."""
-    values = call.values
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = apply_status(desk, call, key, values["status"], values["ipAddress"])
-    if refusal is not None:
-        return refusal
-    document: dict[str, Any] = {"status": values["status"]}
-    if key.whitelist:
-        document["ipList"] = key.whitelist
-    return _encode(document | {"updateTime": call.time(key.updated_us), "apiKey": key.api_key})
-
-
-def apply_status(desk: Desk, call: Call, key: Key, status: str, addresses: tuple[str, ...] | None) -> Refusal | None:
-    if status == THIRD_PARTY:
-        return _THIRD_PARTY_UNKNOWN
-    if status == TRUSTED:
-        return restrict(desk, call, key, addresses or ())
-    return _ADDRESSES_NOT_REQUIRED if addresses else unrestrict(desk, call, key)
-
-
-def switch_restriction(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST …/ipRestriction of the first version: on or off. Turned on without addresses, nobody may call."""
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = restrict(desk, call, key) if call.values["ipRestrict"] else unrestrict(desk, call, key)
-    return refusal or _restriction_of(call, key)
-
-
-def list_addresses(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST …/ipRestriction/ipList of the first version: add addresses."""
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    refusal = restrict(desk, call, key, call.values["ipAddress"])
-    if refusal is not None:
-        return refusal
-    ip = ",".join(call.values["ipAddress"])
-    return _encode({"ip": ip, "updateTime": call.time(key.updated_us), "apiKey": key.api_key})
-
-
-def unlist_addresses(desk: Desk, call: Call) -> bytes | Refusal:
-    """DELETE …/ipRestriction/ipList"""
-    key = _named_key(desk, call)
-    if isinstance(key, Refusal):
-        return key
-    return unlist(desk, call, key, call.values["ipAddress"]) or _restriction_of(call, key)
-
-
-def _restriction_of(call: Call, key: Key) -> bytes:
-    return _encode(
-        {
-            "ipRestrict": "true" if key.whitelist else "false",
-            "ipList": key.whitelist,
-            "updateTime": call.time(key.updated_us),
-            "apiKey": key.api_key,
-        }
-    )
-
-
 def _named_key(desk: Desk, call: Call) -> Key | Refusal:
     """The key that a call names: by the sub-account's address, or by its number and `accountApiKey` (legacy)."""
     values = call.values
@@ -240,3 +168,29 @@ def _by_number(desk: Desk, call: Call, account_id: int) -> Account | Refusal:
         if account.account_id == account_id:
             return account
     return Refusal(Reason.SUB_ACCOUNT_UNKNOWN)
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def _shown(call: Call, key: Key) -> dict[str, Any]:
+    return {
+        "ipRestrict": "true" if key.whitelist else "false",
+        "ipList": key.whitelist,
+        "updateTime": call.time(key.updated_us),
+        "apiKey": key.api_key,
+    }
+
+
+def _changed(call: Call, key: Key) -> dict[str, Any]:
+    listed: dict[str, Any] = {"ipList": key.whitelist} if key.whitelist else {}
+    times = {"updateTime": call.time(key.updated_us), "apiKey": key.api_key}
+    return {"status": call.values["status"]} | listed | times
+
+
+def _listed(call: Call, key: Key) -> dict[str, Any]:
+    ip = ",".join(call.values["ipAddress"])
+    return {"ip": ip, "updateTime": call.time(key.updated_us), "apiKey": key.api_key}
+
+
+restrictions = Restrictions(Spelling(_named_key, shown=_shown, changed=_changed, listed=_listed, unlisted=_shown))

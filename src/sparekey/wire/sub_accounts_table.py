@@ -26,6 +26,7 @@ from sparekey.wire.account_parameters import (
     sub_account_string,
     switch,
 )
+from sparekey.wire.key_restrictions import OPEN, THIRD_PARTY, TRUSTED
 from sparekey.wire.parameters import Parameter, enum, symbol, time
 from sparekey.wire.table import Limiter, Row, Security
 
@@ -45,7 +46,7 @@ _LEGACY = "/sapi/v1/account/apiRestrictions/ipRestriction"
 _SWITCHES = (*map(switch, keys.SWITCHES), switch(keys.OPTIONS_SWITCH))
 _NAMED = (email(), api_key())
 _NUMBERED = (sub_account_id(), api_key("accountApiKey"))
-_STATUS = enum("status", (keys.OPEN, keys.TRUSTED, keys.THIRD_PARTY), mandatory=True)
+_STATUS = enum("status", (OPEN, TRUSTED, THIRD_PARTY), mandatory=True)
 _ON_OR_OFF = switch("ipRestrict", mandatory=True)
 
 
@@ -164,18 +165,18 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
         parameters=(*_NAMED, *_SWITCHES),
         since="2026-07-14",
     ),
-    _read("GET", f"{_KEY}/ipRestriction", handler=keys.restriction, limiter=_UID, parameters=_NAMED),
+    _read("GET", f"{_KEY}/ipRestriction", handler=keys.restrictions.show, limiter=_UID, parameters=_NAMED),
     _change(
         "POST",
         "/sapi/v2/sub-account/subAccountApi/ipRestriction",
-        handler=keys.change_restriction,
+        handler=keys.restrictions.change,
         limiter=_UID,
         parameters=(*_NAMED, _STATUS, addresses()),
     ),
     _change(
         "DELETE",
         f"{_KEY}/ipRestriction/ipList",
-        handler=keys.unlist_addresses,
+        handler=keys.restrictions.unlist_addresses,
         limiter=_UID,
         parameters=(*_NAMED, addresses()),
     ),
@@ -183,7 +184,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
     _change(
         "POST",
         f"{_KEY}/ipRestriction",
-        handler=keys.switch_restriction,
+        handler=keys.restrictions.switch,
         limiter=_IP,
         parameters=(*_NAMED, _ON_OR_OFF),
         retired_since=_FIRST_VERSION_ENDED,
@@ -191,7 +192,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
     _change(
         "POST",
         f"{_KEY}/ipRestriction/ipList",
-        handler=keys.list_addresses,
+        handler=keys.restrictions.list_addresses,
         limiter=_IP,
         parameters=(*_NAMED, addresses(mandatory=True)),
         retired_since=_FIRST_VERSION_ENDED,
@@ -200,7 +201,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
     _read(
         "GET",
         _LEGACY,
-        handler=keys.restriction,
+        handler=keys.restrictions.show,
         limiter=_IP,
         parameters=_NUMBERED,
         retired_since=_FIRST_VERSION_ENDED,
@@ -208,7 +209,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
     _change(
         "POST",
         _LEGACY,
-        handler=keys.switch_restriction,
+        handler=keys.restrictions.switch,
         limiter=_IP,
         parameters=(*_NUMBERED, _ON_OR_OFF),
         retired_since=_FIRST_VERSION_ENDED,
@@ -216,7 +217,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
     _change(
         "POST",
         f"{_LEGACY}/ipList",
-        handler=keys.list_addresses,
+        handler=keys.restrictions.list_addresses,
         limiter=_IP,
         parameters=(*_NUMBERED, addresses(mandatory=True)),
         retired_since=_FIRST_VERSION_ENDED,
@@ -224,7 +225,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
     _change(
         "DELETE",
         f"{_LEGACY}/ipList",
-        handler=keys.unlist_addresses,
+        handler=keys.restrictions.unlist_addresses,
         limiter=_IP,
         parameters=(*_NUMBERED, addresses()),
         retired_since=_FIRST_VERSION_ENDED,
