@@ -339,7 +339,7 @@ def test_a_ban_is_listed_until_it_is_lifted(start: Any) -> None:
     assert 0 < ban["untilMs"] - time.time() * 1000 <= 120_000
     [receipt] = terminal.run("bans", "receipts", "127.0.0.41")
     assert (receipt["apiKey"], receipt["ip"], receipt["cause"]) == (None, "127.0.0.41", "banned")
-    assert 0 <= ban["untilMs"] - 120_000 - receipt["accessUs"] // 1_000 + 1 <= 1_000
+    assert ban["untilMs"] - 120_000 <= receipt["accessUs"] // 1_000 <= time.time() * 1000  # told when it was imposed
     told = sparekey("bans", "receipts", "127.0.0.41", data=terminal.server.data).stdout
     assert told.rstrip().endswith("  banned")
     assert terminal.run("bans", "receipts", "127.0.0.42") == []
