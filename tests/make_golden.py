@@ -418,6 +418,30 @@ def market_session() -> golden.Golden:
     return session.golden()
 
 
+def routing_session() -> golden.Golden:
+    """Two books of one asset: plain orders on each, routed ones over both, and takers that leave the price range."""
+    session = Session()
+    session.list_everything()
+    rng = random.Random(20_231_116)
+    keys = [session.key(session.account(name), name, whitelist=("127.0.0.1",)) for name in ("ada", "bob", "carol")]
+    for key in keys:
+        for asset, amount in (("USDT", "300000"), ("USDC", "300000"), ("BTC", "9")):
+            session.must(SPOT, Fund(key.account_id, asset, parse_money(amount)))
+    for _ in range(400):
+        session.now_us += rng.randrange(1, 400_000)
+        key, symbol = rng.choice(keys), rng.choice(("BTCUSDT", "BTCUSDC"))
+        rules = session.spot.rules(symbol)
+        assert rules is not None
+        far = rng.random() < 0.1
+        price = (30_000 if not far else rng.choice((27_000, 33_000))) * ONE
+        order = an_order(rng, session.admission(key), symbol, price, rules.tick_size, rules.step_size)
+        routed = order.type in ("LIMIT", "MARKET") and not order.quote_quantity and rng.random() < 0.5
+        session.do(SPOT, msgspec.structs.replace(order, routed=routed))
+        if rng.random() < 0.3:
+            session.commit()
+    return session.golden()
+
+
 def play_orders(
     session: Session, keys: Sequence[Key], rng: random.Random, count: int, price_of: Callable[[str], int]
 ) -> None:
@@ -500,6 +524,7 @@ SESSIONS: dict[str, Callable[[], golden.Golden]] = {
     "triggers": triggers_session,
     "changes": changes_session,
     "market": market_session,
+    "routing": routing_session,
 }
 
 

@@ -141,8 +141,10 @@ class SpotDesk:
         assert [event.maker_order_id for event in events if isinstance(event, Filled)][:1] == [maker]
         return events
 
-    def cancel(self, account_id: int, order_id: int = 0, **more: Any) -> Sequence[Any] | Refusal:
-        return self.do(CancelOrder(Admission(account_id, account_id, 1, FOREVER_US), "BTCUSDT", order_id, **more))
+    def cancel(
+        self, account_id: int, order_id: int = 0, *, symbol: str = "BTCUSDT", **more: Any
+    ) -> Sequence[Any] | Refusal:
+        return self.do(CancelOrder(Admission(account_id, account_id, 1, FOREVER_US), symbol, order_id, **more))
 
     def cancel_all(self, account_id: int) -> Sequence[Any] | Refusal:
         return self.do(CancelOpenOrders(Admission(account_id, account_id, 1, FOREVER_US), "BTCUSDT"))
@@ -158,6 +160,23 @@ class SpotDesk:
         """(free, locked), as texts."""
         balance = self.state.balances(account_id)[asset]
         return plain(balance.free), plain(balance.locked)
+
+
+#: All that self-trade prevention can do, and nothing.
+MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT")
+
+
+def routed_desk(
+    participants: Participants | None = None, *, other: dict[str, Any] | None = None, **changes: Any
+) -> SpotDesk:
+    """BTCUSDT and BTCUSDC, both routed; accounts 1 to 3 have every asset. `other` changes rules of the second."""
+    both: dict[str, Any] = {"routed": True, "min_notional": 0, "prevention_modes": MODES, "iceberg_allowed": True}
+    desk = SpotDesk(participants, **(both | changes))
+    desk.do(ListAsset(AssetRules("USDC", "USDC")))
+    desk.do(ListSymbol(symbol_rules(symbol="BTCUSDC", quote_asset="USDC", **(both | (other or {})))))
+    for account_id in (1, 2, 3):
+        desk.fund(account_id, USDC="1000000")
+    return desk
 
 
 def plain(amount: int) -> str:
@@ -177,7 +196,7 @@ def ending(events: Any) -> tuple[str, str]:
     assert not isinstance(events, Refusal), events
     placed = events[0]
     for event in events:
-        if isinstance(event, OrderClosed) and event.order_id == placed.order_id:
+        if isinstance(event, OrderClosed) and (event.symbol, event.order_id) == (placed.symbol, placed.order_id):
             return event.status, event.expiry_reason
     return "NEW", ""
 

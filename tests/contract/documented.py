@@ -37,7 +37,7 @@ _RESTRICTION = "ipRestrict ipList updateTime apiKey"
 #: Of the reply itself, or of the items where it is an array.
 FIELDS: dict[str, tuple[str, ...]] = {
     "GET /api/v3/time": _names("serverTime"),
-    "GET /api/v3/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols"),
+    "GET /api/v3/exchangeInfo": _names("timezone serverTime rateLimits exchangeFilters symbols sors"),
     "GET /api/v3/executionRules": _names("symbolRules"),
     "GET /api/v3/depth": _names("lastUpdateId bids asks"),
     "GET /api/v3/trades": _names(_TRADE),
@@ -55,6 +55,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "GET /api/v3/referencePrice": _names("symbol referencePrice timestamp"),
     "GET /api/v3/referencePrice/calculation": _names("symbol calculationType bucketCount bucketWidthMs"),
     "POST /api/v3/order": _names(f"{_RESULT} fills"),
+    "POST /api/v3/sor/order": _names(f"{_RESULT} workingFloor usedSor fills"),
+    "POST /api/v3/sor/order/test": _names("standardCommissionForOrder taxCommissionForOrder discount"),
+    "GET /api/v3/myAllocations": _names(
+        "symbol allocationId allocationType orderId orderListId price qty quoteQty commission commissionAsset time"
+        " isBuyer isMaker isAllocator"
+    ),
     "DELETE /api/v3/order": _names(_CANCEL),
     "DELETE /api/v3/openOrders": _names(_CANCEL),
     "POST /api/v3/order/test": _names(

@@ -59,6 +59,12 @@ SIGNED: dict[str, dict[str, Any]] = {
     | {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": "{replaced}"},
     "PUT /api/v3/order/amend/keepPriority": _SYMBOL | {"orderId": "{resting}", "newQty": "0.005"},
     "GET /api/v3/order/amendments": _SYMBOL | {"orderId": "{resting}"},
+    # Of what another symbol's book offers: its own has no ask.
+    "POST /api/v3/sor/order": _REFERENCED
+    | {"side": "BUY", "type": "LIMIT", "timeInForce": "IOC", "quantity": "0.001", "price": _PRICE},
+    "POST /api/v3/sor/order/test": _REFERENCED
+    | {"side": "BUY", "type": "MARKET", "quantity": "0.001", "computeCommissionRates": "true"},
+    "GET /api/v3/myAllocations": _REFERENCED,
     "GET /api/v3/order": _SYMBOL | {"orderId": "{bought}"},
     "GET /api/v3/openOrders": _SYMBOL,
     "GET /api/v3/allOrders": _SYMBOL,
@@ -185,7 +191,7 @@ class Trading:
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
-        self.key = venue.key(fund={"USDT": "100000", "BTC": "1", "ETH": "1"})
+        self.key = venue.key(fund={"USDT": "100000", "BTC": "1", "ETH": "1", "USDC": "1000"})
         self.call = Caller(venue.url, self.key)
         other = Caller(venue.url, venue.key(fund={"BTC": "1", "USDT": "100000", "USDC": "1000"}))
         placed = [

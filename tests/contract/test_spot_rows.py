@@ -289,3 +289,169 @@ def test_an_accounts_filters_are_the_symbols_and_those_of_its_assets_and_all_are
     assert trader("GET", "/api/v3/myFilters", SYMBOL).body["assetFilters"] == []
     assert trader("GET", "/api/v3/myFilters", {"symbol": "NOPE"}).code == -1121
     assert trader("GET", "/api/v3/myFilters").code == -1102
+
+
+# --- orders that books of several symbols fill -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both(venue: Venue) -> Iterator[tuple[Caller, Caller]]:
+    """A buyer with USDT and a seller who asks for USDC."""
+    buyer = Caller(venue.url, venue.key(fund={"USDT": "1000000", "BTC": "1"}))
+    seller = Caller(venue.url, venue.key(fund={"BTC": "10", "USDC": "100"}))
+    yield buyer, seller
+    buyer.close()
+    seller.close()
+
+
+def routed(caller: Caller, path: str = "", **changes: Any) -> Answer:
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1"}
+    sent = {name: value for name, value in (order | {"price": "60000"} | changes).items() if value is not None}
+    return caller("POST", f"/api/v3/sor/order{path}", sent, in_body=True)
+
+
+def test_which_books_orders_are_routed_over_is_told(trader: Caller) -> None:
+    told = trader("GET", "/api/v3/exchangeInfo", SYMBOL, signed=False).body
+    assert told["sors"] == [{"baseAsset": "BTC", "symbols": ["BTCUSDT", "BTCUSDC"]}]
+
+
+def test_a_routed_order_is_filled_from_another_book_and_all_routes_say_so(both: tuple[Caller, Caller]) -> None:
+    buyer, seller = both
+    seller.limit_order(**USDC, side="SELL", price="60000", quantity="0.1")
+    before = seller("GET", "/api/v3/historicalTrades", USDC | {"limit": 1}, signed=False).body
+    done = routed(buyer, newClientOrderId="routed").body
+    [fill] = done["fills"]
+    assert fill == {
+        "price": "60000.00000000",
+        "qty": "0.10000000",
+        "commission": "0.00010000",
+        "commissionAsset": "BTC",
+        "tradeId": -1,
+        "allocId": fill["allocId"],
+        "matchType": "ONE_PARTY_TRADE_REPORT",
+    }
+    assert (done["status"], done["usedSor"], done["workingFloor"]) == ("FILLED", True, "SOR")
+    asked = buyer("GET", "/api/v3/order", SYMBOL | {"orderId": done["orderId"]}).body
+    assert (asked["usedSor"], asked["workingFloor"], asked["executedQty"]) == (True, "SOR", "0.10000000")
+    [allocation] = buyer("GET", "/api/v3/myAllocations", SYMBOL | {"orderId": done["orderId"]}).body
+    assert allocation == SYMBOL | {
+        "allocationId": fill["allocId"],
+        "allocationType": "SOR",
+        "orderId": done["orderId"],
+        "orderListId": -1,
+        "price": "60000.00000000",
+        "qty": "0.10000000",
+        "quoteQty": "6000.00000000",
+        "commission": "0.00010000",
+        "commissionAsset": "BTC",
+        "time": done["transactTime"],
+        "isBuyer": True,
+        "isMaker": False,
+        "isAllocator": False,
+    }
+    # No trade of the buyer, and none of its symbol: the trade is the seller's, on the seller's book.
+    assert buyer("GET", "/api/v3/myTrades", SYMBOL).body == []
+    [sold] = seller("GET", "/api/v3/myTrades", USDC | {"limit": 1}).body
+    assert (sold["price"], sold["commissionAsset"], sold["isMaker"]) == ("60000.00000000", "USDC", True)
+    after = seller("GET", "/api/v3/historicalTrades", USDC | {"limit": 1}, signed=False).body
+    assert after[0]["id"] == sold["id"] != (before[0]["id"] if before else 0)
+    held = {row["asset"]: row["free"] for row in buyer("GET", "/api/v3/account").body["balances"]}
+    assert (held["BTC"], held["USDT"], held["USDC"]) == ("1.09990000", "994000.00000000", "0.00000000")
+
+
+def test_what_a_routed_order_leaves_open_rests_and_is_cancelled_like_any_other(both: tuple[Caller, Caller]) -> None:
+    buyer, seller = both
+    seller.limit_order(**USDC, side="SELL", price="60000", quantity="0.04")
+    placed = routed(buyer).body
+    assert (placed["status"], placed["executedQty"], placed["workingFloor"]) == (
+        "PARTIALLY_FILLED",
+        "0.04000000",
+        "EXCHANGE",
+    )
+    [resting] = buyer("GET", "/api/v3/openOrders", SYMBOL).body
+    assert (resting["orderId"], resting["usedSor"]) == (placed["orderId"], True)
+    cancelled = buyer("DELETE", "/api/v3/order", SYMBOL | {"orderId": placed["orderId"]}).body
+    assert (cancelled["status"], cancelled["usedSor"], cancelled["workingFloor"]) == ("CANCELED", True, "EXCHANGE")
+
+
+def test_allocations_take_only_the_documented_combinations_and_a_day_at_most(both: tuple[Caller, Caller]) -> None:
+    buyer, seller = both
+    seller.limit_order(**USDC, side="SELL", price="60000", quantity="0.04")
+    seller.limit_order(**USDC, side="SELL", price="60001", quantity="0.04")
+    done = routed(buyer, price="60001", quantity="0.08").body
+    mine = lambda **sent: buyer("GET", "/api/v3/myAllocations", SYMBOL | sent).body  # noqa: E731
+    every = mine()
+    assert isinstance(every, list), every
+    ids = [one["allocationId"] for one in every]
+    assert ids == sorted(ids) and len(ids) >= 3
+    assert mine(limit=2) == every[-2:]
+    assert mine(fromAllocationId=ids[1], limit=1) == every[1:2]
+    assert mine(orderId=done["orderId"]) == every[-2:]
+    assert mine(orderId=done["orderId"], fromAllocationId=ids[-1]) == every[-1:]
+    last = every[-1]["time"]
+    assert mine(startTime=last, endTime=last) == every[-2:]
+    assert mine(endTime=every[0]["time"] - 1) == []
+    for sent in (
+        {"orderId": 1, "startTime": 1},
+        {"orderId": 1, "endTime": 1},
+        {"fromAllocationId": 1, "startTime": 1},
+        {"fromAllocationId": 1, "endTime": 1, "orderId": 1},
+    ):
+        assert mine(**sent) == COMBINATION
+    day = {"startTime": last - 86_400_001, "endTime": last}
+    assert mine(**day) == {"code": -1127, "msg": "More than 24 hours between startTime and endTime."}
+    assert buyer("GET", "/api/v3/myAllocations", {"symbol": "NOPE"}).code == -1121
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"quantity": None}, -1102),
+        ({"price": None}, -1102),
+        ({"timeInForce": None}, -1102),
+        ({"type": "STOP_LOSS"}, -1116),
+        ({"type": "LIMIT_MAKER"}, -1116),
+        ({"type": "MARKET", "timeInForce": None}, -1106),
+        ({"type": "MARKET", "price": None}, -1114),
+        ({"type": "MARKET", "price": None, "timeInForce": None, "icebergQty": "0.01"}, -1106),
+        ({"quoteOrderQty": "100"}, -1104),
+        ({"pegPriceType": "PRIMARY_PEG"}, -1104),
+        ({"quantity": "0"}, -1013),
+        ({"price": "0"}, -1013),
+        ({"strategyType": "5"}, -1134),
+        ({"symbol": "NOPE"}, -1121),
+        ({"symbol": "ETHUSDT", "price": "3000"}, -1020),
+        ({"quantity": "20"}, -2010),
+    ],
+)
+def test_a_routed_order_is_refused_as_documented_and_so_is_its_test(
+    both: tuple[Caller, Caller], changes: dict[str, Any], code: int
+) -> None:
+    buyer = both[0]
+    open_before = buyer("GET", "/api/v3/openOrders").body
+    assert [routed(buyer, path, **changes).code for path in ("", "/test")] == [code, code]
+    assert buyer("GET", "/api/v3/openOrders").body == open_before
+
+
+def test_a_routed_test_order_does_nothing_and_tells_its_commission(both: tuple[Caller, Caller]) -> None:
+    buyer, seller = both
+    seller.limit_order(**USDC, side="SELL", price="60000", quantity="0.04")
+    held = buyer("GET", "/api/v3/account").body["balances"]
+    plain, told = routed(buyer, "/test"), routed(buyer, "/test", computeCommissionRates="true")
+    assert plain.body == {}
+    assert told.body["standardCommissionForOrder"] == {"maker": "0.00100000", "taker": "0.00100000"}
+    assert cost(plain, told) == 20
+    assert buyer("GET", "/api/v3/account").body["balances"] == held
+    seller("DELETE", "/api/v3/openOrders", USDC)
+
+
+def test_a_routed_order_counts_once_and_is_free_where_it_succeeds(both: tuple[Caller, Caller]) -> None:
+    buyer = both[0]
+    before = buyer("GET", "/api/v3/ping", signed=False)
+    placed = routed(buyer, price="20000")
+    count = int(placed.headers["X-MBX-ORDER-COUNT-10S"])
+    again = routed(buyer, price="20000")
+    assert int(again.headers["X-MBX-ORDER-COUNT-10S"]) == count + 1
+    assert cost(before, again) == 0
+    assert cost(again, routed(buyer, quantity="0")) == 1
+    buyer("DELETE", "/api/v3/openOrders", SYMBOL)

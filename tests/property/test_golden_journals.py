@@ -150,7 +150,11 @@ def test_the_golden_journals_hold_every_kind_of_command_of_event_and_of_ending()
     assert wanted - seen == set()
     assert kinds(AccessCommand) | kinds(SpotCommand) == asked
     assert {status for status, _ in endings} == {"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"}
-    assert {reason for _, reason in endings} > {"UNFILLED_IOC_QUANTITY_EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED"}
+    assert {reason for _, reason in endings} > {
+        "UNFILLED_IOC_QUANTITY_EXPIRED",
+        "UNFILLED_FOK_ORDER_EXPIRED",
+        "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
+    }
     assert modes == {"EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"}
 
 

@@ -26,7 +26,7 @@ from sparekey.market.candles import Candle, add_print, join_candles, print_candl
 from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.storage.private_files import make_private
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US
-from sparekey.venue.effects import Amendment, ClosedOrder, Prevented, Print
+from sparekey.venue.effects import Allocation, Amendment, ClosedOrder, Prevented, Print
 
 #: Rows that may wait for a disk that refuses them. Beyond it the archive stops taking rows until the next start.
 MAX_WAITING = 400_000
@@ -41,7 +41,7 @@ BLOCK_PRINTS = 500
 _KEPT_BLOCKS = 32
 
 #: Of the tables below. A file of an older one lacks what the journal tells, and is rebuilt from it.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
@@ -59,6 +59,11 @@ CREATE TABLE IF NOT EXISTS fills (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (account_id, symbol, order_id, trade_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (account_id, symbol, time_us);
+CREATE TABLE IF NOT EXISTS allocations (
+    account_id INTEGER, symbol TEXT, allocation_id INTEGER, order_id INTEGER, time_us INTEGER, image BLOB NOT NULL,
+    PRIMARY KEY (account_id, symbol, allocation_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS allocations_by_order ON allocations (account_id, symbol, order_id, allocation_id);
 CREATE TABLE IF NOT EXISTS prevented (
     account_id INTEGER, symbol TEXT, order_id INTEGER, prevented_match_id INTEGER, image BLOB NOT NULL,
     PRIMARY KEY (account_id, symbol, order_id, prevented_match_id)
@@ -154,11 +159,23 @@ def _decode_block(symbol: str, image: bytes) -> list[Trade]:
 class _Rows:
     """Rows on their way to disk, also queryable, in arrival order."""
 
-    __slots__ = ("amendments", "candles", "count", "fills", "orders", "position", "prevented", "trades", "urgent")
+    __slots__ = (
+        "allocations",
+        "amendments",
+        "candles",
+        "count",
+        "fills",
+        "orders",
+        "position",
+        "prevented",
+        "trades",
+        "urgent",
+    )
 
     def __init__(self) -> None:
         self.orders: dict[tuple[int, str], dict[int, ClosedOrder]] = {}
         self.fills: dict[tuple[int, str], list[Fill]] = {}
+        self.allocations: dict[tuple[int, str], list[Allocation]] = {}
         self.prevented: dict[tuple[int, str], list[Prevented]] = {}
         self.amendments: dict[tuple[int, str, int], list[tuple[int, Amendment]]] = {}  # with their execution ids
         self.trades: dict[str, list[Trade]] = {}
@@ -309,6 +326,10 @@ class Archive:
             rows.orders.setdefault((effect.account_id, effect.symbol), {})[effect.order_id] = effect
             rows.count += 1
             rows.urgent = True
+        elif type(effect) is Allocation:
+            rows.allocations.setdefault((effect.account_id, effect.symbol), []).append(effect)
+            rows.count += 1
+            rows.urgent = True
         elif type(effect) is Prevented:
             rows.prevented.setdefault((effect.account_id, effect.symbol), []).append(effect)
             rows.count += 1
@@ -402,6 +423,14 @@ class Archive:
         writer.executemany(
             "INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [fill for fills in rows.fills.values() for fill in fills],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO allocations VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (one.account_id, one.symbol, one.allocation_id, one.order_id, one.time_us, encode(one))
+                for allocations in rows.allocations.values()
+                for one in allocations
+            ],
         )
         writer.executemany(
             "INSERT OR REPLACE INTO prevented VALUES (?, ?, ?, ?, ?)",
@@ -531,6 +560,43 @@ class Archive:
         merged = sorted({(fill.trade_id, bool(fill.is_buyer)): fill for fill in stored + waiting}.items())
         chosen = merged[:limit] if forwards else merged[-limit:]
         return [fill for _, fill in chosen]
+
+    def allocations(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        order_id: int | None,
+        from_id: int | None,
+        start_us: int | None,
+        end_us: int | None,
+        limit: int,
+    ) -> list[Allocation]:
+        """Ascending by id: of an order, from an id, within [start, end], or the newest `limit`, as `trades`."""
+        forwards = from_id is not None or start_us is not None
+        low, high = _bounds(start_us, end_us)
+        waiting = [
+            one
+            for rows in self._waiting()
+            for one in rows.allocations.get((account_id, symbol), ())
+            if (order_id is None or one.order_id == order_id)
+            and one.allocation_id >= (from_id or 0)
+            and low <= one.time_us <= high
+        ]
+        conditions = "account_id = ? AND symbol = ? AND allocation_id >= ? AND time_us BETWEEN ? AND ?"
+        values = [account_id, symbol, from_id or 0, low, high]
+        if order_id is not None:
+            conditions += " AND order_id = ?"
+            values.append(order_id)
+        rows = self._reader.execute(
+            f"SELECT image FROM allocations WHERE {conditions}"
+            f" ORDER BY allocation_id {'ASC' if forwards else 'DESC'} LIMIT ?",
+            (*values, limit),
+        )
+        stored = [msgspec.msgpack.decode(row[0], type=Allocation) for row in rows]
+        merged = {one.allocation_id: one for one in stored + waiting}
+        ids = sorted(merged)
+        return [merged[one] for one in (ids[:limit] if forwards else ids[-limit:])]
 
     def prevented_matches(
         self, account_id: int, symbol: str, *, match_id: int | None, order_id: int | None, from_id: int, limit: int

@@ -198,6 +198,11 @@ class Reason(Enum):
         "The symbol has not the status asked for.",
         "Leave out symbolStatus or ask for the right one.",
     )
+    ROUTING_NOT_ENABLED = (
+        "routing-not-enabled",
+        "Orders on the symbol are not routed: no other book has its base asset at the same quote.",
+        "Use a symbol that `sors` of exchangeInfo lists, or a plain order.",
+    )
     REFERENCE_PRICE_NONE = (
         "reference-price-none",
         "The symbol has no reference price, or has not had one yet.",

@@ -32,7 +32,8 @@ OUT_OF_RANGE = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
-    """What an order wants, in the state or not yet. `held` is what is locked for it already."""
+    """What an order wants, in the state or not yet. `held` is what is locked for it already; `routed`: it walks the
+    books of other symbols, too."""
 
     order_id: int
     account_id: int
@@ -48,6 +49,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     held: int = 0
     peg_price_type: str = ""
     peg_offset: int = 0
+    routed: bool = False
 
 
 class Beginning(msgspec.Struct, frozen=True, gc=False):
@@ -126,7 +128,12 @@ def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent, now_us
     refusal = _check_balance(state, market, intent, hold)
     if refusal is not None:
         return refusal
+    routed_to = _other_books(state, market) if intent.routed else ()
     best = best_offer(market, state.participants, is_buy)
+    for book in routed_to:
+        other = best_offer(book, state.participants, is_buy)
+        if not best or (other and (other < best if is_buy else other > best)):
+            best = other
     if not best or (best > price if is_buy else best < price):
         # Nothing to match: most orders end here.
         if intent.time_in_force == "IOC":
@@ -147,6 +154,7 @@ def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent, now_us
         quote_quantity=0,
         prevention_mode=intent.prevention_mode,
         bounds=market.price_bounds(is_buy, now_us),
+        routed_to=routed_to,
     )
     if intent.time_in_force == "FOK" and result.executed < quantity:
         cause = OUT_OF_RANGE if result.out_of_range else "UNFILLED_FOK_ORDER_EXPIRED"
@@ -199,6 +207,7 @@ def _take(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -
         quote_quantity=intent.quote_quantity,
         prevention_mode=intent.prevention_mode,
         bounds=market.price_bounds(is_buy, now_us),
+        routed_to=_other_books(state, market) if intent.routed else (),
     )
     if intent.quote_quantity:
         refusal = _check_fitted(market, result)
@@ -219,6 +228,10 @@ def _take(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -
         cause = OUT_OF_RANGE if result.out_of_range else "INSUFFICIENT_LIQUIDITY"
         events.append(OrderClosed(symbol, order_id, "EXPIRED", cause))
     return Beginning(hold, events)
+
+
+def _other_books(state: SpotState, market: SymbolMarket) -> list[SymbolMarket]:
+    return [book for book in state.routed(market.rules.base_asset) if book is not market]
 
 
 def _check_fitted(market: SymbolMarket, result: Match) -> Refusal | None:

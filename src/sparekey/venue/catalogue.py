@@ -96,6 +96,7 @@ def _symbol(row: dict[str, Any]) -> SymbolRules:
         price_range=_price_range(row),
         max_iceberg_orders=row.get("max_iceberg_orders", 0),
         max_position=parse_money(row.get("max_position", "0")),
+        routed=row.get("routed", False),
     )
 
 

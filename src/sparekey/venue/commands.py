@@ -39,7 +39,7 @@ class Fund(Command, frozen=True):
 class PlaceOrder(Command, frozen=True):
     """One order. Amounts in 1e-8 units, 0 = not sent; texts empty = not sent.
 
-    `check_only` is the test order: all checks, no effect.
+    `check_only` is the test order: all checks, no effect. `routed`: books of other symbols may fill it, too.
     """
 
     admission: Admission
@@ -60,6 +60,7 @@ class PlaceOrder(Command, frozen=True):
     check_only: bool = False
     peg_price_type: str = ""
     peg_offset: int = 0
+    routed: bool = False
 
 
 class CancelOrder(Command, frozen=True):

@@ -43,6 +43,8 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     peg_price_type: str = ""
     peg_offset: int = 0
     pegged_price: int = 0
+    #: who saw its last activity, SOR or EXCHANGE; empty unless it is routed
+    working_floor: str = ""
 
 
 class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,6 +66,24 @@ class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):
     maker_order_id: int = 0
     maker_account_id: int = 0
     maker_fee: int = 0
+
+
+class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the house passed on to a routed order from the book of another symbol. Fields are only ever appended.
+
+    `fee` is in the asset that the order received.
+    """
+
+    symbol: str
+    allocation_id: int
+    account_id: int
+    order_id: int
+    time_us: int
+    price: int
+    quantity: int
+    quote_quantity: int
+    fee: int
+    is_buyer: bool
 
 
 class Prevented(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,6 +147,8 @@ class OrderReported(msgspec.Struct, array_like=True, gc=False):
     counter_order_id: int = 0
     original_client_order_id: str = ""
     reject_reason: str = "NONE"
+    counter_symbol: str = ""
+    allocation_id: int = -1
 
 
 class BalanceAdjusted(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -160,4 +182,14 @@ class BookChanged(msgspec.Struct, frozen=True, array_like=True, gc=False):
     whole: bool = False
 
 
-Effect = ClosedOrder | Print | Prevented | Amendment | OrderReported | BalanceAdjusted | BalancesReported | BookChanged
+Effect = (
+    ClosedOrder
+    | Print
+    | Allocation
+    | Prevented
+    | Amendment
+    | OrderReported
+    | BalanceAdjusted
+    | BalancesReported
+    | BookChanged
+)

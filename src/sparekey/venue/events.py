@@ -33,6 +33,7 @@ class OrderPlaced(Event, frozen=True):
     """An order was accepted. `hold` is the amount locked (base for SELL, quote for BUY); fills follow as events.
 
     `waits`: it does not act yet; a later event says when it does. `pegged_price`: the price that the book chose for it.
+    `routed`: books of other symbols may fill it.
     """
 
     symbol: str
@@ -57,6 +58,7 @@ class OrderPlaced(Event, frozen=True):
     peg_price_type: str = ""
     peg_offset: int = 0
     pegged_price: int = 0
+    routed: bool = False
 
 
 class OrderArmed(Event, frozen=True):
@@ -106,6 +108,31 @@ class MatchPrevented(Event, frozen=True):
     mode: str
     taker_prevented: int
     maker_prevented: int
+    #: where the maker rests, if that is another symbol's book
+    maker_symbol: str = ""
+
+
+class Allocated(Event, frozen=True):
+    """A trade on the book of another symbol (`source`), whose other side the house passed on to a routed order.
+
+    The house is the taker on that book and trades free of charge; the order gets the same amounts in its own symbol's
+    assets, quote for quote. Fees are of the asset received by each side; maker order id 0 is a market participant.
+    """
+
+    symbol: str
+    order_id: int
+    account_id: int
+    allocation_id: int
+    fee: int
+    price: int
+    quantity: int
+    quote_quantity: int
+    source: str
+    trade_id: int
+    buyer_is_maker: bool
+    maker_order_id: int
+    maker_account_id: int
+    maker_fee: int
 
 
 class OrderRested(Event, frozen=True):
@@ -252,6 +279,7 @@ SpotEvent = (
     | OrderArmed
     | OrderStarted
     | Filled
+    | Allocated
     | MatchPrevented
     | OrderRested
     | OrderClosed

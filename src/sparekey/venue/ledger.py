@@ -1,7 +1,8 @@
 """Double entry: whatever one account gains another loses, so every asset sums to zero over all accounts.
 
-Three accounts are the house's own: funds come from `ISSUANCE`, commissions go to `FEES`, and market participants trade
-out of `MARKET`. They may be below zero; nobody else may.
+Four accounts are the house's own: funds come from `ISSUANCE`, commissions go to `FEES`, market participants trade out
+of `MARKET`, and `ROUTER` stands between an order and the book of another symbol that fills it. They may be below zero;
+nobody else may.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 MARKET = 0
 FEES = -1
 ISSUANCE = -2
+ROUTER = -3
 
 
 class AssetBooks:
@@ -21,7 +23,7 @@ class AssetBooks:
     `overdrawn` is the account that a posting took below zero, if any did.
     """
 
-    __slots__ = ("asset", "fees", "issuance", "market", "overdrawn", "total")
+    __slots__ = ("asset", "fees", "issuance", "market", "overdrawn", "router", "total")
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
@@ -30,6 +32,7 @@ class AssetBooks:
         self.market = Balance(MARKET, self)
         self.fees = Balance(FEES, self)
         self.issuance = Balance(ISSUANCE, self)
+        self.router = Balance(ROUTER, self)
 
 
 class Balance:
@@ -97,7 +100,10 @@ class Ledger:
 
     def audit(self) -> str:
         """As `check`, by walking over all accounts: for tests, snapshots and doubts."""
-        sums = {asset: books.market.free + books.fees.free + books.issuance.free for asset, books in self.books.items()}
+        sums = {
+            asset: books.market.free + books.fees.free + books.issuance.free + books.router.free
+            for asset, books in self.books.items()
+        }
         for account_id, held in self.holdings.items():
             for asset, balance in held.items():
                 if balance.free < 0 or balance.locked < 0:
@@ -110,7 +116,7 @@ class Ledger:
     def dump(self) -> list[Any]:
         return [
             [
-                [asset, books.market.free, books.fees.free, books.issuance.free]
+                [asset, books.market.free, books.fees.free, books.issuance.free, books.router.free]
                 for asset, books in sorted(self.books.items())
             ],
             [
@@ -129,12 +135,13 @@ class Ledger:
         self.books = {}
         self.holdings = {}
         self.updated_us = {}
-        for asset, market, fees, issuance in house:
+        for asset, market, fees, issuance, *router in house:
             self.open_books(asset)
             books = self.books[asset]
             books.market.post(market)
             books.fees.post(fees)
             books.issuance.post(issuance)
+            books.router.post(*router or (0,))
         for account_id, updated_us, held in accounts:
             if updated_us:
                 self.updated_us[account_id] = updated_us

@@ -111,6 +111,9 @@ class SymbolRules(Rules, frozen=True):
     percent_price_by_side: bool = True
     #: NOTIONAL, or else MIN_NOTIONAL, which has no upper bound
     has_max_notional: bool = True
+    #: Orders that ask for routing are filled from the books of all routed symbols of its base asset: their quotes count
+    #: one for one.
+    routed: bool = False
 
 
 class OrderLimit(Rules, frozen=True):

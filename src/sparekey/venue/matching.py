@@ -6,17 +6,18 @@ had hidden. A trade happens at the price of whoever rested.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import merge
 from typing import Any
 
-from sparekey.terms.rounding import affordable_quantity, fee, notional
-from sparekey.venue.events import Filled, MatchPrevented, OrderClosed
+from sparekey.terms.rounding import affordable_quantity, fee, floor_to_step, notional
+from sparekey.venue.events import Allocated, Filled, MatchPrevented, OrderClosed
 from sparekey.venue.liquidity import Participants
 from sparekey.venue.orders import Order
 from sparekey.venue.spot_state import SymbolMarket
 
-#: (price, quantity, order); no order where a participant quotes. An iceberg is met in parts.
-Offer = tuple[int, int, Order | None]
+#: (price, quantity, order, book); no order where a participant quotes. An iceberg is met in parts.
+Offer = tuple[int, int, Order | None, SymbolMarket]
 
 
 def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> Iterator[Offer]:
@@ -33,30 +34,36 @@ def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> It
         while level is not None and level.price * sign <= price * sign:
             order = level.first
             while order is not None:
-                yield level.price, order.shown, order
+                yield level.price, order.shown, order, market
                 order = order.after
             if level.icebergs:
                 if level.price == price:
                     hiding = level
                 else:
                     for part, order in level.hidden_parts():
-                        yield level.price, part, order
+                        yield level.price, part, order, market
             level = next(levels, None)
         left = quantity - taken.get(price, 0) if taken else quantity
         if left > 0:
-            yield price, left, None
+            yield price, left, None, market
         if hiding is not None:
             for part, order in hiding.hidden_parts():
-                yield price, part, order
+                yield price, part, order, market
     while level is not None:
         order = level.first
         while order is not None:
-            yield level.price, order.shown, order
+            yield level.price, order.shown, order, market
             order = order.after
         if level.icebergs:
             for part, order in level.hidden_parts():
-                yield level.price, part, order
+                yield level.price, part, order, market
         level = next(levels, None)
+
+
+def routed_offers(markets: Sequence[SymbolMarket], participants: Participants, is_buy: bool) -> Iterator[Offer]:
+    """Of several books as of one: best first, and at one price in the order of the books."""
+    sign = 1 if is_buy else -1
+    return merge(*(offers(market, participants, is_buy) for market in markets), key=lambda offer: offer[0] * sign)
 
 
 def best_offer(market: SymbolMarket, participants: Participants, is_buy: bool) -> int:
@@ -107,10 +114,12 @@ def match(
     quote_quantity: int,
     prevention_mode: str,
     bounds: tuple[int, int] | None,
+    routed_to: Sequence[SymbolMarket] = (),
 ) -> Match:
     """Walk the book. `limit_price` 0: any price. With `quote_quantity` the taker goes by it and `quantity` is 0.
 
-    `bounds`: between which prices the taker may trade, both inclusive; fixed for as long as it takes.
+    `bounds`: between which prices the taker may trade, both inclusive; fixed for as long as it takes. `routed_to`:
+    other books to walk as well; what they give is allocated to the taker.
     """
     rules = market.rules
     symbol = rules.symbol
@@ -121,8 +130,13 @@ def match(
     prevented_match_id = market.next_prevented_match_id
     remaining, executed, spent = quantity, 0, 0
     #: of icebergs met already: what was taken of them, all if they were prevented
-    met: dict[int, int] = {}
-    for price, available, maker in offers(market, participants, is_buy):
+    met: dict[tuple[str, int], int] = {}
+    routing: _Routing | None = None
+    walk = offers(market, participants, is_buy)
+    if routed_to:
+        routing = _Routing(market)
+        walk = routed_offers((market, *routed_to), participants, is_buy)
+    for price, available, maker, book in walk:
         if limit_price and (price > limit_price if is_buy else price < limit_price):
             break
         if bounds is not None and not bounds[0] <= price <= bounds[1]:
@@ -137,9 +151,10 @@ def match(
             left = available
             if maker.iceberg_quantity:
                 # Whole, as the order that it is: its hidden part could not trade either.
-                if maker.order_id in met:
+                key = book.rules.symbol, maker.order_id
+                if key in met:
                     continue
-                left = met[maker.order_id] = maker.remaining
+                left = met[key] = maker.remaining
             amount = min(remaining, left)
             taker_prevented, maker_prevented = _prevented(prevention_mode, remaining, left, amount)
             events.append(
@@ -152,11 +167,12 @@ def match(
                     prevention_mode,
                     taker_prevented,
                     maker_prevented,
+                    "" if book is market else book.rules.symbol,
                 )
             )
             prevented_match_id += 1
             if maker_prevented == left:
-                events.append(OrderClosed(symbol, maker.order_id, "EXPIRED_IN_MATCH"))
+                events.append(OrderClosed(book.rules.symbol, maker.order_id, "EXPIRED_IN_MATCH"))
             if taker_prevented:
                 result.prevented += taker_prevented
                 remaining -= taker_prevented
@@ -165,18 +181,22 @@ def match(
                     break
             continue
         filled = remaining if remaining < available else available
-        quote = notional(price, filled)
-        if is_buy:
-            taker_fee = fee(filled, taker_rate)
-            maker_fee = fee(quote, maker_rate) if maker is not None else 0
+        if book is not market:
+            assert routing is not None
+            filled = floor_to_step(filled, book.rules.step_size)
+            if not filled:
+                continue
+            allocated = routing.allocate(book, order_id, account_id, is_buy, price, filled, maker)
+            events.append(allocated)
+            quote = allocated.quote_quantity
         else:
-            taker_fee = fee(quote, taker_rate)
-            maker_fee = fee(filled, maker_rate) if maker is not None else 0
-        if maker is None:
-            events.append(
-                Filled(symbol, trade_id, price, filled, quote, not is_buy, order_id, account_id, taker_fee, 0, 0, 0)
-            )
-        else:
+            quote = notional(price, filled)
+            if is_buy:
+                taker_fee = fee(filled, taker_rate)
+                maker_fee = fee(quote, maker_rate) if maker is not None else 0
+            else:
+                taker_fee = fee(quote, taker_rate)
+                maker_fee = fee(filled, maker_rate) if maker is not None else 0
             events.append(
                 Filled(
                     symbol,
@@ -188,18 +208,20 @@ def match(
                     order_id,
                     account_id,
                     taker_fee,
-                    maker.order_id,
-                    maker.account_id,
+                    0 if maker is None else maker.order_id,
+                    0 if maker is None else maker.account_id,
                     maker_fee,
                 )
             )
+            trade_id += 1
+        if maker is not None:
             last = filled == available
             if maker.iceberg_quantity:
-                met[maker.order_id] = met.get(maker.order_id, 0) + filled
-                last = met[maker.order_id] == maker.remaining
+                key = book.rules.symbol, maker.order_id
+                met[key] = met.get(key, 0) + filled
+                last = met[key] == maker.remaining
             if last:
-                events.append(OrderClosed(symbol, maker.order_id, "FILLED"))
-        trade_id += 1
+                events.append(OrderClosed(book.rules.symbol, maker.order_id, "FILLED"))
         executed += filled
         spent += quote
         remaining -= filled
@@ -214,6 +236,51 @@ def match(
     result.executed = executed
     result.spent = spent
     return result
+
+
+class _Routing:
+    """What becomes of a routed taker on other books: ids run on over one walk."""
+
+    __slots__ = ("_allocation_id", "_market", "_trade_ids")
+
+    def __init__(self, market: SymbolMarket) -> None:
+        self._market = market
+        self._allocation_id = market.next_allocation_id
+        self._trade_ids: dict[str, int] = {}
+
+    def allocate(
+        self,
+        book: SymbolMarket,
+        order_id: int,
+        account_id: int,
+        is_buy: bool,
+        price: int,
+        quantity: int,
+        maker: Order | None,
+    ) -> Allocated:
+        rules, source = self._market.rules, book.rules
+        quote = notional(price, quantity)
+        trade_id = self._trade_ids.get(source.symbol, book.next_trade_id)
+        received, given = (quantity, quote) if is_buy else (quote, quantity)
+        allocated = Allocated(
+            rules.symbol,
+            order_id,
+            account_id,
+            self._allocation_id,
+            fee(received, rules.taker_rate),
+            price,
+            quantity,
+            quote,
+            source.symbol,
+            trade_id,
+            not is_buy,
+            0 if maker is None else maker.order_id,
+            0 if maker is None else maker.account_id,
+            0 if maker is None else fee(given, source.maker_rate),
+        )
+        self._allocation_id += 1
+        self._trade_ids[source.symbol] = trade_id + 1
+        return allocated
 
 
 def _prevented(mode: str, remaining: int, available: int, amount: int) -> tuple[int, int]:

@@ -67,6 +67,8 @@ class Order(msgspec.Struct, eq=False, gc=False):
     pegged_price: int = 0
     #: how often it was amended
     amends: int = 0
+    #: of a routed order: SOR or EXCHANGE, whichever saw its last activity
+    working_floor: str = ""
     expiry_reason: str = ""
     #: [derived] its place on the book; None while it is not there
     level: Any = None
@@ -128,6 +130,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.peg_price_type,
             self.peg_offset,
             self.pegged_price,
+            self.working_floor,
         )
 
     def dump(self) -> list[Any]:
@@ -164,6 +167,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.peg_offset,
             self.pegged_price,
             self.amends,
+            self.working_floor,
         ]
 
 

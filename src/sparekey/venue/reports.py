@@ -9,7 +9,7 @@ from __future__ import annotations
 from sparekey.terms.reasons import Reason
 from sparekey.terms.rounding import notional
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, ClosedOrder, Effect, OrderReported
-from sparekey.venue.events import Filled, MatchPrevented, OrderClosed, PlacementRefused
+from sparekey.venue.events import Allocated, Filled, MatchPrevented, OrderClosed, PlacementRefused
 from sparekey.venue.orders import Order
 from sparekey.venue.spot_state import SpotState, SymbolMarket
 
@@ -47,11 +47,49 @@ def report_fill(state: SpotState, market: SymbolMarket, event: Filled, time_us: 
             )
 
 
+def report_allocated(
+    state: SpotState,
+    market: SymbolMarket,
+    source: SymbolMarket,
+    event: Allocated,
+    time_us: int,
+    effects: list[Effect],
+) -> None:
+    """The routed order's allocation, and the maker's trade on its own book."""
+    for book, account_id, order_id, fee, is_maker in (
+        (market, event.account_id, event.order_id, event.fee, False),
+        (source, event.maker_account_id, event.maker_order_id, event.maker_fee, True),
+    ):
+        if account_id in state.watched:
+            order, rules = book.orders[order_id], book.rules
+            effects.append(
+                OrderReported(
+                    order.closed(order.status),
+                    time_us,
+                    "TRADE",
+                    order.status,
+                    trade_id=event.trade_id if is_maker else -1,
+                    price=event.price,
+                    quantity=event.quantity,
+                    quote_quantity=event.quote_quantity,
+                    fee=fee,
+                    fee_asset=rules.base_asset if order.is_buy else rules.quote_asset,
+                    is_maker=is_maker,
+                    allocation_id=-1 if is_maker else event.allocation_id,
+                )
+            )
+
+
 def report_prevented(
-    state: SpotState, market: SymbolMarket, event: MatchPrevented, time_us: int, effects: list[Effect]
+    state: SpotState,
+    market: SymbolMarket,
+    maker_market: SymbolMarket,
+    event: MatchPrevented,
+    time_us: int,
+    effects: list[Effect],
 ) -> None:
     """Each side that lost quantity, after it did."""
-    taker, maker = market.orders[event.taker_order_id], market.orders[event.maker_order_id]
+    taker, maker = market.orders[event.taker_order_id], maker_market.orders[event.maker_order_id]
     # What would have traded is what the smaller of the two had left. A taker by quote quantity has no quantity of its
     # own, so only what it lost is known of it.
     amount = maker.remaining + event.maker_prevented
@@ -74,6 +112,7 @@ def report_prevented(
                     prevented_amount=amount,
                     prevented_quote=notional(event.price, amount),
                     counter_order_id=counter.order_id,
+                    counter_symbol=counter.symbol,
                 )
             )
 

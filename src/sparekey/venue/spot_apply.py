@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sparekey.terms.rounding import notional
-from sparekey.venue.effects import Amendment, Effect, Prevented, Print
+from sparekey.venue.effects import Allocation, Amendment, Effect, Prevented, Print
 from sparekey.venue.events import (
+    Allocated,
     AssetListed,
     CancelRefused,
     FenceRaised,
@@ -34,6 +35,7 @@ from sparekey.venue.events import (
 from sparekey.venue.orders import Order
 from sparekey.venue.reports import (
     report_adjusted,
+    report_allocated,
     report_amended,
     report_closed,
     report_fill,
@@ -106,6 +108,8 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
     if event.peg_price_type:
         order.peg_price_type, order.peg_offset = event.peg_price_type, event.peg_offset
         order.pegged_price = event.pegged_price
+    if event.routed:
+        order.working_floor = "EXCHANGE"
     (quote if is_buy else base).post(-event.hold, event.hold)
     market.next_order_id = event.order_id + 1
     market.orders[event.order_id] = order
@@ -154,6 +158,8 @@ def _order_rested(state: SpotState, event: OrderRested, time_us: int, effects: l
     if order.iceberg_quantity:
         order.visible = min(order.iceberg_quantity, order.remaining)
     (market.bids if order.is_buy else market.asks).add(order)
+    if order.working_floor:
+        order.working_floor = "EXCHANGE"
     market.update_id += 1
 
 
@@ -164,21 +170,12 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
         _settle(state, market, market.orders[event.taker_order_id], event, event.taker_fee, time_us, GIVEN_BACK_TAKER)
     else:
         _settle_participant(market, event, is_buy=not event.buyer_is_maker)
-    if event.maker_order_id:
-        _settle(state, market, market.orders[event.maker_order_id], event, event.maker_fee, time_us, GIVEN_BACK_MAKER)
-    else:
-        _settle_participant(market, event, is_buy=event.buyer_is_maker)
-        taken = market.taken_bids if event.buyer_is_maker else market.taken_asks
-        taken[price] = taken.get(price, 0) + quantity
+    _settle_maker(state, market, event, time_us)
     if not (event.taker_order_id and event.maker_order_id):
         # An account bought if it took from a seller, or rested with a bid.
         account_bought = event.buyer_is_maker == (event.taker_order_id == 0)
         state.participants.note_taken(event.symbol, quote, account_bought)
-    market.touch(event.buyer_is_maker, price)
-    market.count_trade(price, quantity, quote, time_us)
-    if market.triggers.cross(price, time_us):
-        state.queued[event.symbol] = market
-    market.update_id += 1
+    _note_trade(state, market, event, time_us)
     effects.append(
         Print(
             event.symbol,
@@ -200,8 +197,81 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
         report_fill(state, market, event, time_us, effects)
 
 
+def _allocated(state: SpotState, event: Allocated, time_us: int, effects: list[Effect]) -> None:
+    """The house takes on the source's book and passes on what it took; what it keeps is quote for quote."""
+    market, source = state.markets[event.symbol], state.markets[event.source]
+    order = market.orders[event.order_id]
+    quote = event.quote_quantity
+    market.next_allocation_id = event.allocation_id + 1
+    _settle(state, market, order, event, event.fee, time_us, GIVEN_BACK_TAKER)
+    order.working_floor = "SOR"
+    _settle_maker(state, source, event, time_us)
+    paid = quote if order.is_buy else -quote
+    market.quote.router.post(paid)
+    source.quote.router.post(-paid)
+    if not event.maker_order_id:
+        state.participants.note_taken(event.source, quote, order.is_buy)
+    _note_trade(state, source, event, time_us)
+    effects.append(
+        Print(
+            event.source,
+            event.trade_id,
+            time_us,
+            event.price,
+            event.quantity,
+            quote,
+            event.buyer_is_maker,
+            maker_order_id=event.maker_order_id,
+            maker_account_id=event.maker_account_id,
+            maker_fee=event.maker_fee,
+        )
+    )
+    effects.append(
+        Allocation(
+            event.symbol,
+            event.allocation_id,
+            event.account_id,
+            event.order_id,
+            time_us,
+            event.price,
+            event.quantity,
+            quote,
+            event.fee,
+            order.is_buy,
+        )
+    )
+    if state.watched:
+        report_allocated(state, market, source, event, time_us, effects)
+
+
+def _settle_maker(state: SpotState, market: SymbolMarket, event: Filled | Allocated, time_us: int) -> None:
+    """Whoever rested on this book, an account or a participant."""
+    if event.maker_order_id:
+        _settle(state, market, market.orders[event.maker_order_id], event, event.maker_fee, time_us, GIVEN_BACK_MAKER)
+    else:
+        _settle_participant(market, event, is_buy=event.buyer_is_maker)
+        taken = market.taken_bids if event.buyer_is_maker else market.taken_asks
+        taken[event.price] = taken.get(event.price, 0) + event.quantity
+
+
+def _note_trade(state: SpotState, market: SymbolMarket, event: Filled | Allocated, time_us: int) -> None:
+    """A trade on this book: it moves prices, and may cross triggers."""
+    price = event.price
+    market.touch(event.buyer_is_maker, price)
+    market.count_trade(price, event.quantity, event.quote_quantity, time_us)
+    if market.triggers.cross(price, time_us):
+        state.queued[market.rules.symbol] = market
+    market.update_id += 1
+
+
 def _settle(
-    state: SpotState, market: SymbolMarket, order: Order, event: Filled, fee: int, time_us: int, given_back: int
+    state: SpotState,
+    market: SymbolMarket,
+    order: Order,
+    event: Filled | Allocated,
+    fee: int,
+    time_us: int,
+    given_back: int,
 ) -> None:
     """One account's side of a trade: pay out of the hold, receive less the fee, free what the hold no longer needs."""
     quantity, quote = event.quantity, event.quote_quantity
@@ -230,7 +300,7 @@ def _settle(
     state.ledger.updated_us[order.account_id] = time_us
 
 
-def _settle_participant(market: SymbolMarket, event: Filled, *, is_buy: bool) -> None:
+def _settle_participant(market: SymbolMarket, event: Filled | Allocated, *, is_buy: bool) -> None:
     """The participants' side: out of their account, without fees."""
     sign = 1 if is_buy else -1
     market.base.market.post(sign * event.quantity)
@@ -239,24 +309,27 @@ def _settle_participant(market: SymbolMarket, event: Filled, *, is_buy: bool) ->
 
 def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effects: list[Effect]) -> None:
     market = state.markets[event.symbol]
+    maker_market = state.markets[event.maker_symbol] if event.maker_symbol else market
     market.next_prevented_match_id = event.prevented_match_id + 1
-    for order_id, prevented in (
-        (event.taker_order_id, event.taker_prevented),
-        (event.maker_order_id, event.maker_prevented),
+    for book, order_id, prevented in (
+        (market, event.taker_order_id, event.taker_prevented),
+        (maker_market, event.maker_order_id, event.maker_prevented),
     ):
         if prevented:
-            order = market.orders[order_id]
+            order = book.orders[order_id]
             order.prevented_quantity += prevented
             order.prevented_match_id = event.prevented_match_id
             order.updated_us = time_us
             if order.level is not None:
-                (market.bids if order.is_buy else market.asks).lessen(order, prevented)
-                market.touch(order.is_buy, order.working_price)
+                (book.bids if order.is_buy else book.asks).lessen(order, prevented)
+                book.touch(order.is_buy, order.working_price)
             if order.working_price:
                 hold = order.hold_needed()
                 (order.quote if order.is_buy else order.base).post(order.hold - hold, hold - order.hold)
                 order.hold = hold
     market.update_id += 1
+    if maker_market is not market:
+        maker_market.update_id += 1
     effects.append(
         Prevented(
             event.symbol,
@@ -267,13 +340,13 @@ def _match_prevented(state: SpotState, event: MatchPrevented, time_us: int, effe
             event.mode,
             event.taker_order_id,
             event.taker_prevented,
-            event.symbol,
+            event.maker_symbol or event.symbol,
             event.maker_order_id,
             event.maker_prevented,
         )
     )
     if state.watched:
-        report_prevented(state, market, event, time_us, effects)
+        report_prevented(state, market, maker_market, event, time_us, effects)
 
 
 def _order_closed(state: SpotState, event: OrderClosed, time_us: int, effects: list[Effect]) -> None:
@@ -450,6 +523,7 @@ _APPLIERS: dict[type, Callable[[SpotState, Any, int, list[Effect]], None]] = {
     OrderStarted: _order_started,
     OrderRested: _order_rested,
     Filled: _filled,
+    Allocated: _allocated,
     MatchPrevented: _match_prevented,
     OrderClosed: _order_closed,
     OrderAmended: _order_amended,

@@ -56,6 +56,7 @@ LARGEST_FUNDING = 10**9 * 10**8
 _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
 _MARKET_CLOSED = Refusal(Reason.MARKET_CLOSED)
 _FENCED = Refusal(Reason.KEY_FENCED)
+_NOT_ROUTED = Refusal(Reason.ROUTING_NOT_ENABLED)
 _DUPLICATE = Refusal(Reason.CLIENT_ORDER_ID_DUPLICATE)
 _ORDER_UNKNOWN = Refusal(Reason.ORDER_UNKNOWN)
 _ID_MISMATCH = Refusal(Reason.CLIENT_ORDER_ID_MISMATCH)
@@ -102,6 +103,8 @@ def judge_placement(state: SpotState, command: PlaceOrder, now_us: int, *, count
     kind = command.type
     if rules.status != "TRADING":
         return _MARKET_CLOSED
+    if command.routed and market not in state.routed(rules.base_asset):
+        return _NOT_ROUTED
     if kind not in rules.order_types:
         return Refusal(Reason.ORDER_TYPE_NOT_ENABLED, (kind,))
     if command.iceberg_quantity and not rules.iceberg_allowed:
@@ -153,6 +156,7 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
             0,
             command.peg_price_type,
             command.peg_offset,
+            routed=command.routed,
         ),
         now_us,
     )
@@ -183,6 +187,7 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
         command.peg_price_type,
         command.peg_offset,
         beginning.pegged_price,
+        command.routed,
     )
     return [placed, *beginning.events]
 

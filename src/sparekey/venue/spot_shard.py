@@ -224,7 +224,7 @@ class SpotShard:
         prints: list[MarketPrint] = []
         makers = _Makers(market, decided)
         remaining = taker.quantity
-        for price, available, order in offers(market, self.participants, taker.is_buy):
+        for price, available, order, _ in offers(market, self.participants, taker.is_buy):
             amount = min(available, remaining)
             if order is None:
                 prints.append(MarketPrint(price, amount, not taker.is_buy))

@@ -37,6 +37,7 @@ class SymbolMarket:
         "last_price",
         "last_trade_us",
         "minutes",
+        "next_allocation_id",
         "next_order_id",
         "next_prevented_match_id",
         "next_trade_id",
@@ -63,6 +64,7 @@ class SymbolMarket:
         self.next_order_id = 1
         self.next_trade_id = 1
         self.next_prevented_match_id = 1
+        self.next_allocation_id = 0
         self.update_id = 1
         self.last_price = 0
         self.last_trade_us = 0
@@ -260,6 +262,15 @@ class SpotState:
             for index, limit in enumerate(self.order_limits)
         ]
 
+    def routed(self, base_asset: str) -> Sequence[SymbolMarket]:
+        """The books that routed orders in an asset walk, in the order of listing; empty while it is only one."""
+        found = [
+            market
+            for market in self.markets.values()
+            if market.rules.routed and market.rules.base_asset == base_asset and market.rules.status == "TRADING"
+        ]
+        return found if len(found) > 1 else ()
+
     # --- for the owner of the market's pace ------------------------------------------------------------------------
 
     @property
@@ -361,6 +372,7 @@ class SpotState:
             [order.dump() for order in market.bids.orders_from_best()],
             [order.dump() for order in market.asks.orders_from_best()],
             [order.dump() for _, order in sorted(market.orders.items()) if order.working_us < 0],
+            market.next_allocation_id,
         ]
 
     def load(self, data: Any) -> None:
@@ -393,6 +405,7 @@ class SpotState:
         market.triggers.load(row[10])
         if market.triggers.queue:
             self.queued[rules.symbol] = market
+        market.next_allocation_id = row[14] if len(row) > 14 else 0
         loaded: list[Order] = []
         waiting = row[13] if len(row) > 13 else ()
         for order_row in (*row[11], *row[12], *waiting):

@@ -167,6 +167,8 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.ORDER_ARCHIVED: _bad(
         -2026, "Order was canceled or expired with no executed qty over 90 days ago and has been archived."
     ),
+    # The documents name no code for this; the one for what a server does not offer says it.
+    Reason.ROUTING_NOT_ENABLED: _UNSUPPORTED,
     Reason.REFERENCE_PRICE_NONE: _bad(-2043, "This symbol doesn't have a reference price."),
     Reason.CLIENT_ORDER_ID_MISMATCH: _bad(-2039, "Client order ID is not correct for this order ID."),
     Reason.CANCEL_RESTRICTED: _bad(-2011, "Order was not canceled due to cancel restrictions."),

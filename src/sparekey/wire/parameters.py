@@ -265,15 +265,19 @@ _LEAST_MICROSECONDS = 10**14
 _LATEST_US = 2**62
 
 
-def time(name: str, *, mandatory: bool = False) -> Parameter:
-    """A Unix time in milliseconds or microseconds, as int microseconds."""
+def time(name: str, *, mandatory: bool = False, ends: bool = False) -> Parameter:
+    """A Unix time in milliseconds or microseconds, as int microseconds.
+
+    `ends`: the end of a span; a millisecond then counts whole, so that what is shown with this time lies within.
+    """
+    added_us = 999 if ends else 0
     illegal = _illegal(name, LONG_RANGE)
 
     def parse(text: str) -> int | Refusal:
         if not (text.isdigit() and text.isascii() and len(text) <= 20):
             return illegal
         number = int(text)
-        return min(number, _LATEST_US) if number >= _LEAST_MICROSECONDS else number * 1_000
+        return min(number, _LATEST_US) if number >= _LEAST_MICROSECONDS else number * 1_000 + added_us
 
     return Parameter(name, "TIME", parse, mandatory=mandatory, legal=LONG_RANGE, repeats=False)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sparekey.venue.effects import Amendment, Prevented
+from sparekey.venue.effects import Allocation, Amendment, Prevented
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 from sparekey.venue.transfers import Transfers
 
@@ -20,6 +20,7 @@ class OrderView(Protocol):
     `quantity` is 0 while a MARKET order by `quote_quantity` has not been fitted. `client_order_id` is the present one
     (a cancel renames the order). `working_us` is -1 until the order was on the book, and `trailing_us` until a trailing
     stop tracks the price. `price` is what was sent; `pegged_price` is 0 until the book chose one for a pegged order.
+    `working_floor` is empty unless the order is routed.
     """
 
     @property
@@ -80,6 +81,8 @@ class OrderView(Protocol):
     def updated_us(self) -> int: ...
     @property
     def working_us(self) -> int: ...
+    @property
+    def working_floor(self) -> str: ...
 
 
 class FillView(Protocol):
@@ -156,6 +159,18 @@ class OrderArchive(Protocol):
     ) -> Sequence[tuple[int, Amendment]]:
         """An order's amendments with their execution ids, ascending by these."""
         ...
+
+    def allocations(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        order_id: int | None,
+        from_id: int | None,
+        start_us: int | None,
+        end_us: int | None,
+        limit: int,
+    ) -> Sequence[Allocation]: ...
 
 
 class PrintView(Protocol):

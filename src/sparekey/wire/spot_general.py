@@ -49,7 +49,22 @@ def exchange_info(desk: Desk, call: Call) -> bytes | Refusal:
             b'"rateLimits":' + _encode(rate_limits(desk, "spot")) + b',"exchangeFilters":[],"symbols":['
         )
     symbols = b",".join([_symbol_text(desk, rules, with_sets) for rules in chosen])
-    return b'{"timezone":"UTC","serverTime":%d,%b%b]}' % (call.time(desk.clocks.wire_us()), head, symbols)
+    return b'{"timezone":"UTC","serverTime":%d,%b%b]%b}' % (
+        call.time(desk.clocks.wire_us()),
+        head,
+        symbols,
+        _sors(desk),
+    )
+
+
+def _sors(desk: Desk) -> bytes:
+    """Whose books routed orders walk; no field at all where nothing is routed."""
+    by_base: dict[str, list[str]] = {}
+    for rules in desk.spot.symbols():
+        if rules.routed:
+            by_base.setdefault(rules.base_asset, []).append(rules.symbol)
+    found = [{"baseAsset": base, "symbols": symbols} for base, symbols in by_base.items() if len(symbols) > 1]
+    return b',"sors":' + _encode(found) if found else b""
 
 
 def check_exchange_info(values: Mapping[str, Any]) -> Refusal | None:

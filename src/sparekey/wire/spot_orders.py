@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sparekey.terms.clocktime import DAY_US
+from sparekey.terms.clocktime import DAY_US, HOUR_US, MILLISECOND_US
 from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -120,16 +120,29 @@ def check_placement(values: Mapping[str, Any]) -> Refusal | None:
     return None
 
 
+#: Parameters that routed orders have not, which are LIMIT or MARKET by quantity (spot REST, "New order using SOR").
+_UNROUTABLE: dict[str, Any] = dict.fromkeys(
+    ("quoteOrderQty", "stopPrice", "trailingDelta", "pegPriceType", "pegOffsetValue", "pegOffsetType")
+)
+
+
+def check_routed_placement(values: Mapping[str, Any]) -> Refusal | None:
+    return check_placement(_UNROUTABLE | dict(values))
+
+
 # --- placing -----------------------------------------------------------------------------------------------------
 
 
-def place_order(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST /api/v3/order. The reply is told from the events; how detailed depends on `newOrderRespType`."""
+def place_order(desk: Desk, call: Call, *, routed: bool = False) -> bytes | Refusal:
+    """POST /api/v3/order, and with `routed` /api/v3/sor/order.
+
+    The reply is told from the events; how detailed depends on `newOrderRespType`.
+    """
     values = call.values
     rules = desk.spot.rules(values["symbol"])
     if rules is None:
         return _SYMBOL_UNKNOWN
-    command = placement(call, check_only=False)
+    command = placement(call, check_only=False, routed=routed)
     if isinstance(command, Refusal):
         return command
     outcome = desk.submit(SHARD, command)
@@ -144,12 +157,12 @@ def detail_of(values: Mapping[str, Any]) -> str:
     return values["newOrderRespType"] or ("FULL" if values["type"] in ("MARKET", "LIMIT") else "ACK")
 
 
-def check_order(desk: Desk, call: Call) -> bytes | Refusal:
-    """POST /api/v3/order/test: every check of a placement, no effect."""
+def check_order(desk: Desk, call: Call, *, routed: bool = False) -> bytes | Refusal:
+    """POST /api/v3/order/test and /api/v3/sor/order/test: every check of a placement, no effect."""
     rules = desk.spot.rules(call.values["symbol"])
     if rules is None:
         return _SYMBOL_UNKNOWN
-    command = placement(call, check_only=True)
+    command = placement(call, check_only=True, routed=routed)
     if isinstance(command, Refusal):
         return command
     outcome = desk.submit(SHARD, command)
@@ -158,14 +171,15 @@ def check_order(desk: Desk, call: Call) -> bytes | Refusal:
     if not call.values["computeCommissionRates"]:
         return b"{}"
     nothing = _rates(0, 0)
-    return _encode(
-        {
-            "standardCommissionForOrder": _rates(rules.maker_rate, rules.taker_rate),
-            "specialCommissionForOrder": nothing,
-            "taxCommissionForOrder": nothing,
-            "discount": NO_DISCOUNT,
-        }
-    )
+    told = {
+        "standardCommissionForOrder": _rates(rules.maker_rate, rules.taker_rate),
+        "specialCommissionForOrder": nothing,
+        "taxCommissionForOrder": nothing,
+        "discount": NO_DISCOUNT,
+    }
+    if routed:  # whose documented reply has no special commission
+        del told["specialCommissionForOrder"]
+    return _encode(told)
 
 
 #: Fees are taken from what is received; paying them in BNB is not offered.
@@ -181,8 +195,8 @@ def _rates(maker: int, taker: int) -> dict[str, str]:
     return {"maker": format_money(maker), "taker": format_money(taker)}
 
 
-def placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
-    values = call.values
+def placement(call: Call, *, check_only: bool, routed: bool = False) -> PlaceOrder | Refusal:
+    values = _UNROUTABLE | call.values if routed else call.values
     if 0 in (
         values["quantity"],
         values["quoteOrderQty"],
@@ -210,6 +224,7 @@ def placement(call: Call, *, check_only: bool) -> PlaceOrder | Refusal:
         check_only,
         values["pegPriceType"] or "",
         values["pegOffsetValue"] or 0,
+        routed,
     )
 
 
@@ -357,9 +372,13 @@ def all_orders(desk: Desk, call: Call) -> bytes | Refusal:
 
 
 def check_span(values: Mapping[str, Any]) -> Refusal | None:
-    """At most 24 hours between `startTime` and `endTime` (-1127)."""
+    """At most 24 hours between `startTime` and `endTime` (-1127); the millisecond of the end counts whole."""
     start_us, end_us = values["startTime"], values["endTime"]
-    if start_us is not None and end_us is not None and end_us - start_us > _LONGEST_SPAN_HOURS * 3_600_000_000:
+    if (
+        start_us is not None
+        and end_us is not None
+        and end_us - start_us >= _LONGEST_SPAN_HOURS * HOUR_US + MILLISECOND_US
+    ):
         return Refusal(Reason.SPAN_TOO_LONG, (_LONGEST_SPAN_HOURS,))
     return None
 

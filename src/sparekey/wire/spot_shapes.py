@@ -13,7 +13,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sparekey.terms.money import format_money
-from sparekey.venue.events import Filled, MatchPrevented, OrderClosed, OrderPlaced, OrderStarted
+from sparekey.venue.events import (
+    Allocated,
+    Filled,
+    MatchPrevented,
+    OrderClosed,
+    OrderPlaced,
+    OrderRested,
+    OrderStarted,
+)
 from sparekey.wire.calls import Call
 from sparekey.wire.ports import FillView, OrderView
 
@@ -21,6 +29,9 @@ from sparekey.wire.ports import FillView, OrderView
 NO_LIST = -1
 #: The only way in which a peg is offset: by levels of the book.
 PEG_OFFSET_TYPE = "PRICE_LEVEL"
+#: The trade id of what was allocated to a routed order, and how such a match is called.
+NO_TRADE = -1
+ALLOCATED = "ONE_PARTY_TRADE_REPORT"
 #: And this where an account belongs to no group of accounts.
 NO_TRADE_GROUP = -1
 
@@ -50,6 +61,8 @@ class OrderFill(msgspec.Struct, rename="camel", gc=False):
     commission: str
     commission_asset: str
     trade_id: int
+    alloc_id: int | UnsetType = UNSET
+    match_type: str | UnsetType = UNSET
 
 
 class OrderResult(OrderAck, gc=False):
@@ -76,6 +89,8 @@ class OrderResult(OrderAck, gc=False):
     peg_offset_type: str | UnsetType = UNSET
     peg_offset_value: int | UnsetType = UNSET
     pegged_price: str | UnsetType = UNSET
+    working_floor: str | UnsetType = UNSET
+    used_sor: bool | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
@@ -112,6 +127,8 @@ class CancelledOrder(msgspec.Struct, rename="camel", gc=False):
     peg_offset_type: str | UnsetType = UNSET
     peg_offset_value: int | UnsetType = UNSET
     pegged_price: str | UnsetType = UNSET
+    working_floor: str | UnsetType = UNSET
+    used_sor: bool | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
 
@@ -145,6 +162,8 @@ class QueriedOrder(msgspec.Struct, rename="camel", gc=False):
     peg_offset_type: str | UnsetType = UNSET
     peg_offset_value: int | UnsetType = UNSET
     pegged_price: str | UnsetType = UNSET
+    working_floor: str | UnsetType = UNSET
+    used_sor: bool | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
@@ -188,7 +207,7 @@ def encode_placement(
     if detail == "ACK":
         return _encode(OrderAck(placed.symbol, order_id, NO_LIST, placed.client_order_id, time))
     executed = executed_quote = prevented = 0
-    status, expiry_reason = "", ""
+    status, expiry_reason, floor = "", "", "EXCHANGE"
     fills: list[OrderFill] = []
     matches: list[PreventedMatch] = []
     buyer = placed.side == "BUY"
@@ -206,19 +225,37 @@ def encode_placement(
                     event.trade_id,
                 )
             )
+            floor = "EXCHANGE"
+        elif kind is Allocated:
+            executed += event.quantity
+            executed_quote += event.quote_quantity
+            fills.append(
+                OrderFill(
+                    format_money(event.price),
+                    format_money(event.quantity),
+                    format_money(event.fee),
+                    base_asset if buyer else quote_asset,
+                    NO_TRADE,
+                    event.allocation_id,
+                    ALLOCATED,
+                )
+            )
+            floor = "SOR"
         elif kind is MatchPrevented and event.taker_order_id == order_id:
             prevented += event.taker_prevented
             matches.append(
                 PreventedMatch(
                     event.prevented_match_id,
-                    event.symbol,
+                    event.maker_symbol or event.symbol,
                     event.maker_order_id,
                     format_money(event.price),
                     _optional_amount(event.taker_prevented),
                     _optional_amount(event.maker_prevented),
                 )
             )
-        elif kind is OrderClosed and event.order_id == order_id:
+        elif kind is OrderRested:
+            floor = "EXCHANGE"
+        elif kind is OrderClosed and event.order_id == order_id and event.symbol == placed.symbol:
             status, expiry_reason = event.status, event.expiry_reason
         elif kind is OrderStarted:
             break
@@ -251,6 +288,8 @@ def encode_placement(
             peg_offset_type=PEG_OFFSET_TYPE if placed.peg_offset else UNSET,
             peg_offset_value=placed.peg_offset or UNSET,
             pegged_price=_optional_amount(placed.pegged_price),
+            working_floor=floor if placed.routed else UNSET,
+            used_sor=True if placed.routed else UNSET,
             prevented_match_id=matches[-1].prevented_match_id if prevented else UNSET,
             prevented_quantity=_optional_amount(prevented),
             expiry_reason=expiry_reason or UNSET,
@@ -289,6 +328,8 @@ def cancelled_order(call: Call, order: OrderView, cancel_client_order_id: str, t
         peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
         peg_offset_value=order.peg_offset or UNSET,
         pegged_price=_optional_amount(order.pegged_price),
+        working_floor=order.working_floor or UNSET,
+        used_sor=True if order.working_floor else UNSET,
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
         prevented_quantity=_optional_amount(order.prevented_quantity),
     )
@@ -325,6 +366,8 @@ def queried_order(call: Call, order: OrderView) -> QueriedOrder:
         peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
         peg_offset_value=order.peg_offset or UNSET,
         pegged_price=_optional_amount(order.pegged_price),
+        working_floor=order.working_floor or UNSET,
+        used_sor=True if order.working_floor else UNSET,
         prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
         prevented_quantity=_optional_amount(order.prevented_quantity),
         expiry_reason=order.expiry_reason or UNSET,

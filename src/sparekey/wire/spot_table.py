@@ -29,7 +29,7 @@ _LISTEN_KEYS_RETIRED = "2026-02-20"
 _MOST_SYMBOLS = 100
 
 _SYMBOL = symbol(mandatory=True)
-_START, _END = time("startTime"), time("endTime")
+_START, _END = time("startTime"), time("endTime", ends=True)
 _STATUS = enum("symbolStatus", spot_general.SYMBOL_STATUSES, Reason.SYMBOL_STATUS_INVALID)
 _TICKER_TYPE = enum("type", ("FULL", "MINI"), Reason.TICKER_TYPE_INVALID, default="FULL")
 _LIMIT = limit(500, 1000)
@@ -64,6 +64,22 @@ _PLACEMENT: tuple[Parameter, ...] = (
     enum("pegPriceType", ("PRIMARY_PEG", "MARKET_PEG"), Reason.PEG_PRICE_TYPE_INVALID),
     long("pegOffsetValue", least=1),
     enum("pegOffsetType", ("PRICE_LEVEL",), Reason.PEG_OFFSET_TYPE_INVALID),
+)
+
+#: Orders that books of other symbols may fill, too.
+_ROUTED_PLACEMENT: tuple[Parameter, ...] = (
+    _SYMBOL,
+    enum("side", spot_orders.SIDES, Reason.SIDE_INVALID, mandatory=True),
+    enum("type", ("LIMIT", "MARKET"), Reason.ORDER_TYPE_INVALID, mandatory=True),
+    enum("timeInForce", spot_orders.TIMES_IN_FORCE, Reason.TIME_IN_FORCE_INVALID),
+    decimal("quantity", mandatory=True),
+    decimal("price"),
+    client_order_id("newClientOrderId"),
+    long("strategyId"),
+    long("strategyType"),
+    decimal("icebergQty"),
+    enum("newOrderRespType", spot_orders.RESPONSE_TYPES),
+    enum("selfTradePreventionMode", spot_orders.PREVENTION_MODES),
 )
 
 _public = partial(Row, security=Security.NONE, permission=Permission.NONE)
@@ -276,6 +292,23 @@ SPOT_ROWS: tuple[Row, ...] = (
         wants_any=_EITHER_ID,
         websocket="order.amend.keepPriority",
     ),
+    _trade(
+        "POST",
+        "/api/v3/sor/order",
+        handler=partial(spot_orders.place_order, routed=True),
+        parameters=_ROUTED_PLACEMENT,
+        check=spot_orders.check_routed_placement,
+        order_count=1,
+        websocket="sor.order.place",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/sor/order/test",
+        handler=partial(spot_orders.check_order, routed=True),
+        parameters=(*_ROUTED_PLACEMENT, boolean("computeCommissionRates")),
+        check=spot_orders.check_routed_placement,
+        websocket="sor.order.test",
+    ),
     # --- account
     _read(
         "GET",
@@ -341,6 +374,14 @@ SPOT_ROWS: tuple[Row, ...] = (
         ),
         check=spot_matches.check_prevented_matches,
         websocket="myPreventedMatches",
+    ),
+    _read(
+        "GET",
+        "/api/v3/myAllocations",
+        handler=spot_matches.allocations,
+        parameters=(_SYMBOL, _START, _END, long("fromAllocationId"), _LIMIT, long("orderId")),
+        check=spot_matches.check_allocations,
+        websocket="myAllocations",
     ),
     _read(
         "GET",

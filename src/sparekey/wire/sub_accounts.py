@@ -8,7 +8,7 @@ import msgspec
 
 from sparekey.access.commands import CreateSubAccount
 from sparekey.access.state import Account
-from sparekey.terms.clocktime import DAY_US
+from sparekey.terms.clocktime import DAY_US, MILLISECOND_US
 from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -263,7 +263,7 @@ def transfers(desk: Desk, call: Call) -> bytes | Refusal:
         else:
             destination_id = end.account_id
     first_us, last_us = values["startTime"], values["endTime"]
-    if first_us is not None and last_us is not None and last_us - first_us > _HISTORY_SPAN_MAX_US:
+    if first_us is not None and last_us is not None and last_us - first_us >= _HISTORY_SPAN_MAX_US + MILLISECOND_US:
         return _SPAN_TOO_LONG
     if first_us is None:
         first_us = (call.now_us if last_us is None else last_us) - _HISTORY_DEFAULT_US

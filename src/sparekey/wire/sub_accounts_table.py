@@ -119,7 +119,7 @@ SUB_ACCOUNT_ROWS: tuple[Row, ...] = (
             email("toEmail", mandatory=False),
             client_transfer_id(),
             time("startTime"),
-            time("endTime"),
+            time("endTime", ends=True),
             page(),
             count("limit", 500, 500),
         ),

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType, field
 from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.terms.money import format_money
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
-from sparekey.wire.spot_shapes import NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
+from sparekey.wire.spot_shapes import ALLOCATED, NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
 
 _encode = msgspec.json.Encoder().encode
 
@@ -78,6 +78,10 @@ class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
     peg_offset_type: str | UnsetType = field(default=UNSET, name="gOT")
     peg_offset_value: int | UnsetType = field(default=UNSET, name="gOV")
     pegged_price: str | UnsetType = field(default=UNSET, name="gp")
+    match_type: str | UnsetType = field(default=UNSET, name="b")
+    allocation_id: int | UnsetType = field(default=UNSET, name="a")
+    working_floor: str | UnsetType = field(default=UNSET, name="k")
+    used_sor: bool | UnsetType = field(default=UNSET, name="uS")
     expiry_reason: str | UnsetType = field(default=UNSET, name="eR")
 
 
@@ -182,7 +186,7 @@ def execution_report(
         last_prevented=format_money(report.prevented) if stopped else UNSET,
         trade_group_id=NO_TRADE_GROUP if stopped else UNSET,
         counter_order_id=report.counter_order_id if stopped else UNSET,
-        counter_symbol=order.symbol if stopped else UNSET,
+        counter_symbol=report.counter_symbol if stopped else UNSET,
         prevented_quantity=format_money(report.prevented_amount) if stopped else UNSET,
         prevented_price=format_money(report.prevented_price) if stopped else UNSET,
         prevented_quote=format_money(report.prevented_quote) if stopped else UNSET,
@@ -190,6 +194,10 @@ def execution_report(
         peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
         peg_offset_value=order.peg_offset or UNSET,
         pegged_price=format_money(order.pegged_price) if order.pegged_price else UNSET,
+        match_type=ALLOCATED if report.allocation_id >= 0 else UNSET,
+        allocation_id=report.allocation_id if report.allocation_id >= 0 else UNSET,
+        working_floor=order.working_floor or UNSET,
+        used_sor=True if order.working_floor else UNSET,
         expiry_reason=order.expiry_reason or UNSET,
     )
 

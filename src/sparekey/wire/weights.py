@@ -7,7 +7,7 @@ A rule is a number, or items `value:condition` separated by `;`, of which the fi
     2:symbol;4:symbols;4:none             by which parameter is there
     2:symbol;2:symbols<=20;40:symbols     by how many values it holds
     4*n:symbols,max=200                   so much per value, capped; a single `symbol` counts as one
-    20:computeCommissionRates=true;1      by a value; a bare number at the end holds always
+    1:default;20:computeCommissionRates=true    by a value; `default` is what counts where nothing else holds
     0:ok;1:fail                           free on success (Binance's rule for orders since April 2026)
     0:ok_and_order_expired;4:default      free where the handler says so
     2:invalid_symbol;2:preventedMatchId;20:orderId    the first where no symbol has the name that was sent
@@ -75,7 +75,8 @@ def compile_weight(rule: str, defaults: Mapping[str, Any]) -> WeightRule:
     if f":{_SYMBOL_UNKNOWN}" in rule:
         cheap, _, rule = rule.partition(f":{_SYMBOL_UNKNOWN};")
         symbol_unknown = int(cheap)
-    items = [_compile_item(item, defaults) for item in rule.split(";")]
+    texts = sorted(rule.split(";"), key=lambda item: item.endswith(":default"))
+    items = [_compile_item(item, defaults) for item in texts]
 
     def weigh(raw: Mapping[str, str]) -> int:
         found = 0

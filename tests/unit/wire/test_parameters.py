@@ -130,6 +130,14 @@ def test_times_are_milliseconds_or_microseconds_by_their_magnitude(text: str, ti
 
 
 @pytest.mark.parametrize(
+    ("text", "time_us"),
+    [("1700000000000", 1_700_000_000_000_999), ("1700000000000000", 1_700_000_000_000_000), ("0", 999)],
+)
+def test_the_millisecond_that_ends_a_span_counts_whole(text: str, time_us: int) -> None:
+    assert p.time("endTime", ends=True).parse(text) == time_us
+
+
+@pytest.mark.parametrize(
     ("text", "window_us"),
     [("5000", 5_000_000), ("6000.346", 6_000_346), ("0", 0), ("60000", 60_000_000), ("0.5", 500)],
 )

@@ -12,7 +12,7 @@ from sparekey.sequencer.ports import Published, Record
 from sparekey.sequencer.recovery import state_digest
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
 from sparekey.wire.user_data import UserDataFeed, UserEvent, combined, listen_key_expired, server_shutdown
-from tests.spot_desk import NOW_US, FixedQuotes, SpotDesk
+from tests.spot_desk import NOW_US, FixedQuotes, SpotDesk, routed_desk
 
 #: The documented sample of `executionReport`, in its order, without what only some reports have.
 ALWAYS = list("eEscSofqpPFgCxXrilzLnNTtIwmMOZYQWV")
@@ -350,3 +350,48 @@ def test_a_combined_stream_wraps_the_payload_and_other_events_are_as_documented(
     assert json.loads(combined("abc", b'{"e":"x"}')) == {"stream": "abc", "data": {"e": "x"}}
     assert json.loads(listen_key_expired("abc", 5_000, False)) == {"e": "listenKeyExpired", "E": 5, "listenKey": "abc"}
     assert json.loads(server_shutdown(5_000, True)) == {"e": "serverShutdown", "E": 5_000}
+
+
+def test_what_another_book_gave_a_routed_order_is_reported_as_an_allocation() -> None:
+    desk = routed_desk()
+    taker, maker = Ear(desk, 2), Ear(desk, 1)
+    desk.rest(1, "SELL", "1", "100", symbol="BTCUSDC")
+    maker(), taker()
+    desk.order(2, "BUY", "1.5", "100", routed=True)
+    published = taker.publish()
+    maker.feed.tell(published)
+    new, traded, position = [json.loads(payload) for payload in taker.heard]
+    assert list(new) == [*ALWAYS, "k", "uS"]
+    assert (new["x"], new["k"], new["uS"]) == ("NEW", "EXCHANGE", True)
+    assert list(traded) == [*ALWAYS, "b", "a", "k", "uS"]
+    named = {name: traded[name] for name in ("x", "X", "s", "t", "b", "a", "k", "uS", "l", "L", "n", "N", "m")}
+    assert named == {
+        "x": "TRADE",
+        "X": "PARTIALLY_FILLED",
+        "s": "BTCUSDT",
+        "t": -1,
+        "b": "ONE_PARTY_TRADE_REPORT",
+        "a": 0,
+        "k": "SOR",
+        "uS": True,
+        "l": "1.00000000",
+        "L": "100.00000000",
+        "n": "0.00100000",
+        "N": "BTC",
+        "m": False,
+    }
+    assert [balance["a"] for balance in position["B"]] == ["BTC", "USDT"]
+    sold, position = [json.loads(payload) for payload in maker.heard]
+    assert list(sold) == ALWAYS
+    assert (sold["s"], sold["t"], sold["X"], sold["m"], sold["N"]) == ("BTCUSDC", 1, "FILLED", True, "USDC")
+    assert [balance["a"] for balance in position["B"]] == ["BTC", "USDC"]
+
+
+def test_a_match_prevented_across_books_names_the_other_symbol() -> None:
+    desk = routed_desk()
+    ear = Ear(desk, 2)
+    desk.rest(2, "SELL", "1", "100", symbol="BTCUSDC")
+    ear()
+    desk.order(2, "BUY", "1", "100", routed=True, prevention_mode="EXPIRE_BOTH", tif="IOC")
+    stopped = {event["s"]: event["Cs"] for event in ear() if event.get("x") == "TRADE_PREVENTION"}
+    assert stopped == {"BTCUSDT": "BTCUSDC", "BTCUSDC": "BTCUSDT"}

@@ -61,6 +61,16 @@ def test_a_call_weighs_what_the_documents_say(
     assert weigh("current", path, **parameters) == current
 
 
+@pytest.mark.parametrize("path", ["/api/v3/order/test", "/api/v3/sor/order/test"])
+def test_a_test_order_weighs_more_where_its_commission_is_asked_for(path: str) -> None:
+    """The default stands first in the rule; it is what counts where nothing else holds."""
+    current = route("current", "POST", path)
+    assert current.weigh({}) == current.weigh({"computeCommissionRates": "false"}) == 1
+    assert current.weigh({"computeCommissionRates": "true"}) == 20
+    classic = route("classic", "POST", path)
+    assert classic.weigh({"computeCommissionRates": "true"}) == (10 if "sor" in path else 1)
+
+
 def test_orders_are_free_on_success_only_where_the_profile_says_so() -> None:
     classic, current = (route(profile, "POST", "/api/v3/order") for profile in ("classic", "current"))
     assert (classic.fixed_weight, classic.charged_on_failure) == (1, 0)
