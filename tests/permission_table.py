@@ -187,6 +187,18 @@ MATRIX: dict[tuple[str, str], Documented] = {
     ("GET", "/dapi/v1/exchangeInfo"): _open(),
 }
 
+#: Methods of the WebSocket API that have no twin among the routes ("WebSocket API": authentication and user data stream
+#: requests). `userDataStream.subscribe.signature` is called USER_STREAM there, and wants a signature nevertheless.
+WEBSOCKET_MATRIX: dict[str, Documented] = {
+    "session.logon": _read(),
+    "session.status": _open(),
+    "session.logout": _open(),
+    "session.subscriptions": _open(),
+    "userDataStream.subscribe": _key_alone("USER_STREAM"),
+    "userDataStream.subscribe.signature": _read(),
+    "userDataStream.unsubscribe": _open(),
+}
+
 
 def differences(served: dict[tuple[str, str], tuple[str, frozenset[str]]]) -> list[str]:
     """What a routing table says otherwise than the documents, a sentence each; empty if they agree.

@@ -72,6 +72,7 @@ from sparekey.server.sockets import Sockets
 from sparekey.server.streams import Streams
 from sparekey.server.tally import Tally
 from sparekey.server.vitals import Vitals
+from sparekey.server.websocket_api import ApiService
 from sparekey.settings import Settings
 from sparekey.storage.address_counts import AddressCounts
 from sparekey.storage.archive_opening import ArchiveFeed, open_archive
@@ -92,10 +93,11 @@ from sparekey.venue.listing import SymbolRules
 from sparekey.venue.spot_shard import SpotShard
 from sparekey.wire.application import Application
 from sparekey.wire.desk import Desk
-from sparekey.wire.routes import load_routes
+from sparekey.wire.routes import load_methods, load_routes
 from sparekey.wire.stream_door import StreamDoor
 from sparekey.wire.table import cancels_of
 from sparekey.wire.user_data import UserDataFeed
+from sparekey.wire.websocket_api import WebsocketApi
 
 _log = logging.getLogger(__name__)
 
@@ -431,6 +433,8 @@ class Running:
             log_call=self._calls.add,
             strict=self.settings.wire_strict,
         )
+        methods = load_methods(self._policy.weights, api_date=self.settings.api_date, strict=self.settings.wire_strict)
+        self._websocket_api = WebsocketApi(methods, self._application, self._gate, self._desk)
         self._management = Management(
             sequencer,
             self._access,
@@ -512,7 +516,12 @@ class Running:
         bans = Bans(self._ledger, self._clocks)
         console = make_console(self._management, bans, self._receipts, self.operator_token, facts)
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
-        self._server = HttpServer(self._application, foreign=self._foreign, upgrades=(Streams(sockets),), **shared)
+        self._server = HttpServer(
+            self._application,
+            foreign=self._foreign,
+            upgrades=(ApiService(sockets, self._websocket_api), Streams(sockets)),
+            **shared,
+        )
 
     def _part_with(self, ip: str) -> None:
         """The address was just banned, in the middle of a call. Its streams end with their next look at the clock."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -23,10 +24,13 @@ from sparekey.terms.permissions import PERMISSION_NAMES, Permission, names_of
 from sparekey.wire.routes import ALL_ROWS
 from sparekey.wire.spot_table import SPOT_ROWS
 from sparekey.wire.table import Route, Row, Security, TableIncomplete
+from sparekey.wire.websocket_api import Method
+from sparekey.wire.websocket_table import WEBSOCKET_ROWS
 from sparekey.wire.weights import load_weights
-from tests.permission_table import MATRIX, Documented, differences
+from tests.permission_table import MATRIX, WEBSOCKET_MATRIX, Documented, differences
 from tests.signing import Answer, Caller
 from tests.venue import Credentials, Venue
+from tests.websocket_caller import Reply, WebsocketCaller, signed
 
 Endpoint = tuple[str, str]
 
@@ -117,13 +121,18 @@ class Desk:
         yield "the key alone", call(everything, signed=False)
         for name in (*GRANTS, "everything but reading"):
             yield name, call(self.keys[key_type, name], signed=signed)
+        with self.held_up():
+            late = call(everything, signed=signed, **({"recvWindow": "5000"} if signed else {}))
+        yield "held up on its way", late
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
         clocks = self.application._clocks
         self.application._clocks = HeldUp(clocks)
         try:
-            late = call(everything, signed=signed, **({"recvWindow": "5000"} if signed else {}))
+            yield
         finally:
             self.application._clocks = clocks
-        yield "held up on its way", late
 
 
 class HeldUp:
@@ -284,7 +293,137 @@ def test_a_server_with_an_endpoint_that_declares_no_permission_does_not_start(
         asyncio.run(start())
 
 
-# --- WebSocket -------------------------------------------------------------------------------------------------------
+# --- over the WebSocket API ------------------------------------------------------------------------------------------
+
+METHODS = {row.websocket: row for row in (*ALL_ROWS, *WEBSOCKET_ROWS) if row.websocket}
+EACH_METHOD = pytest.mark.parametrize("name", METHODS)
+#: Only whoever is logged on may ask this; its cells are those of the logged on.
+BY_LOGON_ALONE = ("userDataStream.subscribe",)
+
+
+def method_line(name: str) -> Documented:
+    row = METHODS[name]
+    if row.method != "WS":
+        return line_of(row)
+    line = WEBSOCKET_MATRIX.get(name)
+    if line is None:
+        pytest.fail(f"{name} is served, but WEBSOCKET_MATRIX in tests/permission_table.py has no line for it")
+    return line
+
+
+def expected_of_method(line: Documented) -> dict[str, str]:
+    """As of a route, except that who sends no key is told so first: it is a parameter like the others."""
+    return expected(line) | {"nobody": ADMITTED if line.security == "NONE" else "no key"}
+
+
+class Methods:
+    """The same desk, asked over one connection of the WebSocket API; the calls of a line go out at once."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.caller = WebsocketCaller(desk.venue.url)
+
+    def observe(self, name: str, line: Documented, key_type: str) -> dict[str, str]:
+        keys = self.desk.keys
+        everything = keys[key_type, "everything"]
+        alone = line.parameters | {"apiKey": everything.api_key}
+        requests = {"nobody": dict(line.parameters), "the key alone": alone}
+        for cell in (*GRANTS, "everything but reading"):
+            key = keys[key_type, cell]
+            requests[cell] = (
+                signed(key, line.parameters) if line.security in SIGNED else alone | {"apiKey": key.api_key}
+            )
+        cells = dict(zip(requests, self._made_of(name, requests.values()), strict=True))
+        late = signed(everything, line.parameters | {"recvWindow": "5000"}) if line.security in SIGNED else alone
+        with self.desk.held_up():
+            (cells["held up on its way"],) = self._made_of(name, [late])
+        return cells
+
+    def observe_logged_on(self, name: str, line: Documented) -> dict[str, str]:
+        """By whoever is logged on, with a key of each grant; only Ed25519 keys can be."""
+        timely = {"timestamp": int(time.time() * 1000), "recvWindow": 60_000} if line.security in SIGNED else {}
+        cells = {}
+        for cell in (*GRANTS, "everything but reading"):
+            key = self.desk.keys["ed25519", cell]
+            if cell == "everything but reading":
+                continue  # it cannot log on
+            logon, made, _ = self.caller.ask_all(
+                [("session.logon", signed(key)), (name, line.parameters | timely), ("session.logout", {})]
+            )
+            assert logon.status == 200
+            cells[cell] = method_outcome(made)
+        return cells
+
+    def _made_of(self, name: str, requests: Iterable[Mapping[str, Any]]) -> list[str]:
+        made = [method_outcome(reply) for reply in self.caller.ask_all((name, one) for one in requests)]
+        if name.startswith(("userDataStream.subscribe", "session.log")):
+            self.caller.ask_all([("session.logout", {}), ("userDataStream.unsubscribe", {})])
+        return made
+
+
+def method_outcome(reply: Reply) -> str:
+    if reply.code == -1102 and "'apiKey'" in reply.body["msg"]:
+        return "no key"
+    return outcome(Answer(reply.status, reply.body, {}))
+
+
+@pytest.fixture(scope="module")
+def methods(desk: Desk) -> Iterator[Methods]:
+    one = Methods(desk)
+    yield one
+    one.caller.close()
+
+
+@EACH_METHOD
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_method_lets_in_exactly_whom_the_documents_let_in(methods: Methods, name: str, key_type: str) -> None:
+    line = method_line(name)
+    if name in BY_LOGON_ALONE:
+        cells = methods.observe(name, line, key_type)
+        assert set(cells.values()) == {"no key"}
+    else:
+        assert methods.observe(name, line, key_type) == expected_of_method(line)
+
+
+@EACH_METHOD
+def test_a_method_lets_in_whoever_is_logged_on_as_the_documents_say(methods: Methods, name: str) -> None:
+    line = method_line(name)
+    if METHODS[name].twin.asks == "signature":
+        assert set(methods.observe_logged_on(name, line).values()) == {"no key"}
+        return
+    cells = expected(line)
+    assert methods.observe_logged_on(name, line) == {cell: cells[cell] for cell in GRANTS}
+
+
+@EACH_METHOD
+def test_a_flipped_row_is_noticed_over_the_websocket_api(methods: Methods, name: str) -> None:
+    row, line = METHODS[name], method_line(name)
+    served = methods.desk.venue._running._websocket_api.methods
+    original = served[name]
+    weight = load_weights("classic")[row.method, row.path]
+    cells = expected(line) if name in BY_LOGON_ALONE else expected_of_method(line)
+    unnoticed = []
+    try:
+        for other in flips(row):
+            assert other.security is not None
+            if {other.security, row.security} == {Security.USER_STREAM, Security.MARKET_DATA}:
+                continue
+            served[name] = Method(other, weight, strict=False)
+            seen = (
+                methods.observe_logged_on(name, line) if name in BY_LOGON_ALONE else methods.observe(name, line, "hmac")
+            )
+            if all(cells[cell] == made for cell, made in seen.items()):
+                unnoticed.append((other.security, other.permission))
+    finally:
+        served[name] = original
+    assert unnoticed == []
+
+
+def test_every_method_of_the_documents_is_served_by_its_row() -> None:
+    assert set(WEBSOCKET_MATRIX) == {row.websocket for row in WEBSOCKET_ROWS}
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
 
 
 def opened(desk: Desk, listen_key: str, source_ip: str) -> int:
@@ -324,9 +463,9 @@ def test_a_listen_key_opens_nothing_from_where_its_key_may_not_call(desk: Desk, 
     assert opened(desk, listen_key, "127.0.0.2") == 401
 
 
-def test_the_websocket_api_is_not_served_yet_and_says_so(desk: Desk) -> None:
-    """The day it is, this fails: then the rows' WebSocket names are a transport of the matrix above."""
-    for path in ("/ws-api/v3", "/ws-fapi/v1", "/ws-dapi/v1"):
+def test_the_websocket_apis_of_futures_are_not_served_yet_and_say_so(desk: Desk) -> None:
+    """The day they are, this fails: then they are a transport of the matrix above, too."""
+    for path in ("/ws-fapi/v1", "/ws-dapi/v1"):
         with (
             pytest.raises(InvalidStatus) as refused,
             connect(f"ws{desk.venue.url.removeprefix('http')}{path}", proxy=None),

@@ -48,7 +48,7 @@ class PlainDoor:
     def on_end(self, key_id: int, ip: str) -> None:
         self.ended.append((key_id, ip))
 
-    def enter(self, ip: str) -> Refusal | None:
+    def enter(self, ip: str, service: str) -> Refusal | None:
         return self.refusal
 
     def banned(self, ip: str) -> Refusal | None:

@@ -151,6 +151,24 @@ class Gate:
             self._ledger.charge_verification(ip, verifier.cost_us)
         return refusal
 
+    def admit_again(
+        self,
+        ip: str,
+        api_key: bytes | None,
+        permission: Permission,
+        timestamp_us: int,
+        recv_window_us: int,
+        now_us: int,
+        policy_now_us: int,
+    ) -> Admission | Refusal:
+        """Judge a call of somebody who logged on before with a signature; all other questions are asked anew."""
+        admission = self.identify(ip, api_key, permission, policy_now_us)
+        if isinstance(admission, Refusal):
+            return admission
+        if timestamp_us >= now_us + AHEAD_US or now_us - timestamp_us > recv_window_us:
+            return _untimely(timestamp_us, recv_window_us, now_us)
+        return admission
+
     def identify(
         self, ip: str, api_key: bytes | None, permission: Permission, policy_now_us: int
     ) -> Admission | Refusal:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request as UpgradeRequest
@@ -50,6 +51,25 @@ class SocketLimits:
     pong_within_s: int = 60
     lifetime_s: int = 86_400
     farewell_s: int = 5  # for the other side's close frame
+
+
+_WHOLE_TEXT: Final = 0x81  # a text in one frame
+_MASKED: Final = 0x80
+_KNOWN: Final = frozenset((0x0, 0x1, 0x2, 0x8, 0x9, 0xA))
+
+
+def _is_sound(first: int, second: int) -> bool:
+    """Whether a frame may begin so; the library says what is wrong with others without waiting for their end."""
+    kind = first & 0x0F
+    if first & 0x70 or kind not in _KNOWN or not second & _MASKED:
+        return False
+    return kind < 0x8 or (first & 0x80 > 0 and second & 0x7F < 126)
+
+
+def _unmask(data: bytes, start: int, end: int) -> bytes:
+    length = end - start
+    mask = (data[start - 4 : start] * (length // 4 + 1))[:length]
+    return (int.from_bytes(data[start:end]) ^ int.from_bytes(mask)).to_bytes(length)
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -112,6 +132,9 @@ class Service:
     """Who turns upgrade requests into sockets of one kind. Implements the HTTP server's `Upgrades` with what `owns` and
     `open` of its subclass say."""
 
+    #: Connections are counted for each service apart.
+    name = "streams"
+
     def __init__(self, sockets: Sockets) -> None:
         self.sockets = sockets
 
@@ -142,12 +165,10 @@ class Service:
         if server.stopping:
             return overload_reply()
         door = self.sockets.door
-        refusal = door.enter(request.ip)
+        refusal = door.enter(request.ip, self.name)
         if refusal is None:
             return None
-        reply = refused_reply(refusal)
-        reply.headers = b"Retry-After: %d\r\n" % retry_after(refusal, door.clocks.wire_us())
-        return reply
+        return late_reply(refusal, retry_after(refusal, door.clocks.wire_us()))
 
     def shake_hands(self, request: Request, data: bytes) -> tuple[ServerProtocol, bytes] | Reply:
         """The protocol, its 101 ready to be sent, and the bytes behind the request; or what was wrong with it."""
@@ -186,6 +207,7 @@ class Socket(asyncio.Protocol):
         self.deadline = server.now_s + 1
         self._transport = transport
         self._protocol = protocol
+        self._held = bytearray()  # what was not heard yet
         self._pending: list[bytes] = []
         self._fragments: list[bytes] = []
         self._messages_per_s = messages_per_s
@@ -199,8 +221,12 @@ class Socket(asyncio.Protocol):
     # --- the subclass's part --------------------------------------------------------------------------------------
 
     def hear(self, message: bytes) -> None:
-        """A whole text message, which is UTF-8."""
+        """A whole text message, which is UTF-8. What is said in reply leaves when all that came has been heard."""
         raise NotImplementedError
+
+    def hears(self) -> bool:
+        """Whether it takes another frame now; if not, `read` must be called again."""
+        return True
 
     def recheck(self) -> None:
         """End what may not go on: once a second, and when a key, an account or the policy clock has changed."""
@@ -232,16 +258,52 @@ class Socket(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
+        if not self._protocol.eof_sent:
+            self._held += data
+            self.read()
+
+    def read(self) -> None:
+        """Hear what has come, as far as the subclass will.
+
+        Whole text messages are read here; everything else is the library's, as is whatever is wrong. It gets whole
+        frames, so that it is never in the middle of one when a text comes.
+        """
         protocol = self._protocol
-        if protocol.eof_sent:
-            return
-        protocol.receive_data(data)
-        for frame in protocol.events_received():
-            # A frame behind the one that ended the connection says nothing any more.
-            if protocol.state is not OPEN:
-                break
-            if isinstance(frame, Frame):
-                self._take(frame)
+        data = bytes(self._held)
+        at, end = 0, len(data)
+        most = self.sockets.limits.message_bytes
+        while end - at >= 2 and protocol.state is OPEN and self.hears():
+            first, second = data[at], data[at + 1]
+            length = second & 0x7F
+            start = at + 6
+            if length >= 126:
+                start = at + (8 if length == 126 else 14)
+                length = int.from_bytes(data[at + 2 : start - 4])
+            whole = start + length
+            if whole > end:
+                if _is_sound(first, second) and length <= most:
+                    break  # the rest is under way
+                whole = end
+            elif first == _WHOLE_TEXT and second & _MASKED and length <= most and protocol.current_size is None:
+                self._message(_unmask(data, start, whole))
+                at = whole
+                continue
+            self.flush()  # what comes now may end the connection
+            protocol.receive_data(data[at:whole])
+            at = whole
+            for frame in protocol.events_received():
+                # A frame behind the one that ended the connection says nothing any more.
+                if protocol.state is not OPEN:
+                    break
+                if isinstance(frame, Frame):
+                    self._take(frame)
+        if protocol.state is not OPEN and at < end:
+            protocol.receive_data(data[at:])
+            protocol.events_received()
+            at = end
+        if at:
+            del self._held[:at]
+        self.flush()
         self.write_protocol()
 
     # --- what the client says -------------------------------------------------------------------------------------
@@ -251,23 +313,32 @@ class Socket(asyncio.Protocol):
         return self._protocol.state is OPEN
 
     def _take(self, frame: Frame) -> None:
-        if self._messages_per_s and self._is_flooded():
-            self._protocol.fail(CloseCode.POLICY_VIOLATION, "Too many requests")
-        elif frame.opcode is Opcode.PONG:
-            self._pong(bytes(frame.data))
+        if frame.opcode is Opcode.PONG:
+            if not self._is_flooded():
+                self._pong(bytes(frame.data))
         elif frame.opcode is Opcode.BINARY:
-            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "Control messages are JSON texts")
+            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "Messages are JSON texts")
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 message = b"".join(self._fragments)
                 self._fragments.clear()
                 self._message(message)
+            else:
+                self._is_flooded()
+        else:
+            self._is_flooded()
 
     def _is_flooded(self) -> bool:
+        """One more frame came. Too many of them end the connection."""
+        if not self._messages_per_s:
+            return False
         heard = self._heard
         heard.append(self.sockets.monotonic_s())
-        return len(heard) > self._messages_per_s and heard[-1] - heard[0] < 1
+        if len(heard) <= self._messages_per_s or heard[-1] - heard[0] >= 1:
+            return False
+        self._protocol.fail(CloseCode.POLICY_VIOLATION, "Too many requests")
+        return True
 
     def _pong(self, payload: bytes) -> None:
         """A pong answers the ping with its payload and those before. An empty one answers, too: Binance's older
@@ -281,6 +352,8 @@ class Socket(asyncio.Protocol):
             unanswered.clear()
 
     def _message(self, message: bytes) -> None:
+        if self._is_flooded():
+            return
         try:
             message.decode()
         except UnicodeDecodeError:
@@ -343,6 +416,10 @@ class Socket(asyncio.Protocol):
             self._protocol.send_close(code, reason)
             self.write_protocol()
 
+    def finish(self, code: int, reason: str) -> None:
+        """End once nothing is due any more."""
+        self.end(code, reason)
+
     def end_if_banned(self) -> bool:
         door = self.sockets.door
         if door.banned(self.ip) is None:
@@ -366,7 +443,7 @@ class Socket(asyncio.Protocol):
             self.write_protocol()
         elif now_s - self._born_s >= limits.lifetime_s:
             self.say_shutdown()
-            self.end(CloseCode.GOING_AWAY, "24 hours are over")
+            self.finish(CloseCode.GOING_AWAY, "24 hours are over")
         else:
             if now_s - self._pinged_s >= limits.ping_s:
                 self._pinged_s = now_s
@@ -380,7 +457,7 @@ class Socket(asyncio.Protocol):
     def shut(self) -> None:
         """The server stops: say so, and close."""
         self.say_shutdown()
-        self.end(CloseCode.GOING_AWAY, "The server stops.")
+        self.finish(CloseCode.GOING_AWAY, "The server stops.")
 
     def cut(self) -> None:
         self._transport.abort()
@@ -402,6 +479,13 @@ def refused_reply(refusal: Refusal) -> Reply:
     reply = Reply(error.status, error_body(error))
     reply.code = error.code
     reply.reason = refusal.reason.slug
+    return reply
+
+
+def late_reply(refusal: Refusal, after_s: int) -> Reply:
+    """Too often, or banned: when to come again."""
+    reply = refused_reply(refusal)
+    reply.headers = b"Retry-After: %d\r\n" % after_s
     return reply
 
 

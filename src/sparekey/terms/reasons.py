@@ -254,6 +254,33 @@ class Reason(Enum):
         "Only JSON replies exist here; the request accepts none.",
         "Accept application/json.",
     )
+    REQUEST_NOT_JSON = ("request-not-json", "The frame is no JSON object.", "Send one JSON object in each text frame.")
+    REQUEST_FIELD_INVALID = (
+        "request-field-invalid",
+        "The field {0} of the request is missing or of another kind than {1}.",
+        "Send an id, the name of a method and, if it takes any, params.",
+    )
+    SBE_DISABLED = ("sbe-disabled", "Binary encoding (SBE) is not enabled.", "Leave out responseFormat=sbe.")
+    LOGON_KEY_TYPE = (
+        "logon-key-type",
+        "A session is logged on with Ed25519 keys only; this key is of type {0}.",
+        "Sign each request, or use an Ed25519 key.",
+    )
+    SUBSCRIPTION_ACTIVE = (
+        "subscription-active",
+        "The account's user data stream is subscribed on this connection already.",
+        "Keep the first subscription, or end it before.",
+    )
+    SUBSCRIPTION_INACTIVE = (
+        "subscription-inactive",
+        "No such subscription is active on this connection.",
+        "Ask session.subscriptions which are.",
+    )
+    SUBSCRIPTIONS_USED_UP = (
+        "subscriptions-used-up",
+        "This connection has had, or has, as many subscriptions as it may.",
+        "Open another connection.",
+    )
     LISTEN_KEY_UNKNOWN = ("listen-key-unknown", "There is no such listenKey.", "Create one anew.")
     BODY_REFUSED = (
         "body-refused",

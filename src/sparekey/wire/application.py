@@ -190,44 +190,60 @@ class Application:
             values = thorough
             payload = signed_payload(query, body) if route.signed else b""
         call = Call(route, values, now_us, microseconds)
-        if route.keyed:
-            refusal = self._admit(request, route, call, payload)
-            if refusal is not None:
-                return self._refused(request, route, refusal, weight, now_us, call)
-        outcome = route.handler(self._desk, call)
+        outcome = self.act(request, call, payload)
+        if route.weighs_afterwards or call.free:
+            weight = self.settle(request, call, outcome, weight)
         if isinstance(outcome, Refusal):
-            if outcome.reason is Reason.SYMBOL_UNKNOWN and route.symbol_unknown_weight >= 0:
-                surplus = weight - route.symbol_unknown_weight
-                gate.give_back(request.ip, surplus, now_us, route.family, route.endpoint)
-                weight -= surplus
             return self._refused(request, route, outcome, weight, now_us, call)
-        if call.free:
-            gate.give_back(request.ip, weight, now_us, route.family, route.endpoint)
-            weight = 0
-        elif route.charged_on_failure:
-            gate.give_back(request.ip, route.charged_on_failure, now_us, route.family, route.endpoint)
-            weight -= route.charged_on_failure
         api_key = _texts[request.api_key] if route.keyed and request.api_key is not None else ""
         return Reply(200, outcome, self._usage(request, route, call) + call.headers, weight, api_key)
 
-    def _admit(self, request: Request, route: Route, call: Call, payload: bytes) -> Refusal | None:
+    # --- one call, whichever transport brought it --------------------------------------------------------------------
+
+    def act(self, request: Request, call: Call, payload: bytes | None) -> bytes | Refusal:
+        """Ask the gate, then the handler. `payload` is what was signed; None: the caller logged on before."""
+        route = call.route
+        if route.keyed:
+            refusal = self._admit(request, route, call, payload)
+            if refusal is not None:
+                return refusal
+        return route.handler(self._desk, call)
+
+    def settle(self, request: Request, call: Call, outcome: bytes | Refusal, weight: int) -> int:
+        """Give back what the call does not cost after all; answers what it does."""
+        route = call.route
+        surplus = 0
+        if not isinstance(outcome, Refusal):
+            surplus = weight if call.free else route.charged_on_failure
+        elif outcome.reason is Reason.SYMBOL_UNKNOWN and route.symbol_unknown_weight >= 0:
+            surplus = weight - route.symbol_unknown_weight
+        if surplus:
+            self._gate.give_back(request.ip, surplus, call.now_us, route.family, route.endpoint)
+        return weight - surplus
+
+    def _admit(self, request: Request, route: Route, call: Call, payload: bytes | None) -> Refusal | None:
         """Ask the gate who calls. None: `call` carries the admission."""
         clocks = self._clocks
         policy_us = request.received_us + clocks.policy_offset_us
         if route.signed:
             values = call.values
             timestamp_us, window_us = values["timestamp"], values["recvWindow"]
-            admission = self._gate.admit(
-                request.ip,
-                request.api_key,
-                route.permission,
-                timestamp_us,
-                window_us,
-                payload,
-                values["signature"],
-                call.now_us,
-                policy_us,
-            )
+            if payload is None:
+                admission = self._gate.admit_again(
+                    request.ip, request.api_key, route.permission, timestamp_us, window_us, call.now_us, policy_us
+                )
+            else:
+                admission = self._gate.admit(
+                    request.ip,
+                    request.api_key,
+                    route.permission,
+                    timestamp_us,
+                    window_us,
+                    payload,
+                    values["signature"],
+                    call.now_us,
+                    policy_us,
+                )
             if isinstance(admission, Refusal):
                 return admission
             if route.late_checked and (now_us := clocks.wall_us() + clocks.skew_us) - timestamp_us > window_us:
@@ -255,8 +271,10 @@ class Application:
         values = pairs if isinstance(pairs, Refusal) else route.reader.read(pairs)
         if isinstance(values, Refusal):
             return
-        call = Call(route, values, now_us, False)
-        self._admit(request, route, call, signed_payload(request.query, request.body))
+        self.record_strike(request, Call(route, values, now_us, False), signed_payload(request.query, request.body))
+
+    def record_strike(self, request: Request, call: Call, payload: bytes | None) -> None:
+        self._admit(request, call.route, call, payload)
         if call.admission is not None:
             self._desk.submit("access", RecordStrike(call.account_id, _STRIKE))
 
@@ -285,7 +303,7 @@ class Application:
         if route.keyed and request.api_key is not None:
             # Whatever the reason: what is no key of ours may be somebody's secret.
             known = request.api_key in self._desk.access.keys_by_api_key
-            reply.api_key = _shown_key(request.api_key, known=known)
+            reply.api_key = shown_key(request.api_key, known=known)
         return reply
 
     def _usage(self, request: Request, route: Route, call: Call | None) -> bytes:
@@ -350,6 +368,6 @@ def _is_form(request: Request) -> bool:
     return kind in (b"", _FORM)
 
 
-def _shown_key(api_key: bytes, *, known: bool) -> str:
+def shown_key(api_key: bytes, *, known: bool) -> str:
     text = api_key.decode("latin-1")
     return text if known else text[:_SHOWN_OF_UNKNOWN_KEY] + "…"

@@ -133,6 +133,13 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.PEG_OFFSET_TYPE_INVALID: _bad(-1211, "Invalid pegOffsetType."),
     Reason.TIME_UNIT_INVALID: _bad(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."),
     Reason.ENCODING_NOT_ACCEPTED: PublicError(406, -1020, "This operation is not supported."),
+    Reason.REQUEST_NOT_JSON: _bad(-1135, "Invalid JSON Request"),
+    Reason.REQUEST_FIELD_INVALID: _bad(-1135, "Invalid '{0}' in JSON request; expected {1}."),
+    Reason.SBE_DISABLED: _bad(-1155, "SBE is not enabled."),
+    Reason.LOGON_KEY_TYPE: _bad(-4056, "{0} API key is not supported."),
+    Reason.SUBSCRIPTION_ACTIVE: _bad(-2035, "User Data Stream subscription already active."),
+    Reason.SUBSCRIPTION_INACTIVE: _bad(-2036, "User Data Stream subscription not active."),
+    Reason.SUBSCRIPTIONS_USED_UP: _bad(-2042, "Maximum subscription ID reached for this connection."),
     Reason.LISTEN_KEY_UNKNOWN: _bad(-1125, "This listenKey does not exist."),
     # What is no form is not read, so what it held counts as not sent.
     Reason.BODY_REFUSED: _bad(-1102, "A mandatory parameter was not sent, was empty/null, or malformed."),

@@ -1,4 +1,4 @@
-"""All tables together, as routes of a profile."""
+"""All tables together, as routes of a profile, and as methods of the WebSocket API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from sparekey.wire.spot_table import SPOT_ROWS
 from sparekey.wire.sub_accounts_table import SUB_ACCOUNT_ROWS
 from sparekey.wire.table import Routes, Row, build_routes
 from sparekey.wire.wallet_table import WALLET_ROWS
+from sparekey.wire.websocket_api import Methods, build_methods
+from sparekey.wire.websocket_table import WEBSOCKET_ROWS
 from sparekey.wire.weights import load_weights
 
 ALL_ROWS: tuple[Row, ...] = (
@@ -28,3 +30,9 @@ def load_routes(weights: str, *, api_date: str = "", strict: bool = False) -> Ro
     being ignored. Raises `TableIncomplete`.
     """
     return build_routes(ALL_ROWS, load_weights(weights), api_date=api_date, strict=strict)
+
+
+def load_methods(weights: str, *, api_date: str = "", strict: bool = False) -> Methods:
+    """Every method of the WebSocket API, in the same way."""
+    rows = (*ALL_ROWS, *WEBSOCKET_ROWS)
+    return build_methods(rows, load_weights(weights), api_date=api_date, strict=strict)

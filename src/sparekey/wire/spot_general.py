@@ -43,11 +43,12 @@ def exchange_info(desk: Desk, call: Call) -> bytes | Refusal:
     if isinstance(chosen, Refusal):
         return chosen
     with_sets: bool = values["showPermissionSets"]
-    head = desk.cache.get("exchange-info-head")
+    websocket = call.session is not None
+    head = desk.cache.get(("exchange-info-head", websocket))
     if head is None:
-        head = desk.cache["exchange-info-head"] = (
-            b'"rateLimits":' + _encode(rate_limits(desk, "spot")) + b',"exchangeFilters":[],"symbols":['
-        )
+        limits = _encode(rate_limits(desk, "spot", websocket=websocket))
+        head = b'"rateLimits":' + limits + b',"exchangeFilters":[],"symbols":['
+        desk.cache["exchange-info-head", websocket] = head
     symbols = b",".join([_symbol_text(desk, rules, with_sets) for rules in chosen])
     return b'{"timezone":"UTC","serverTime":%d,%b%b]%b}' % (
         call.time(desk.clocks.wire_us()),
@@ -122,12 +123,15 @@ def _describe_rules(rules: SymbolRules) -> list[dict[str, Any]]:
     return [{"ruleType": "PRICE_RANGE"} | {name: format_money(rate) for name, rate in shown.items() if rate}]
 
 
-def rate_limits(desk: Desk, family: str) -> list[dict[str, Any]]:
-    """The profile's limiters as `exchangeInfo` lists them."""
+def rate_limits(desk: Desk, family: str, *, websocket: bool = False) -> list[dict[str, Any]]:
+    """The profile's limiters as `exchangeInfo` lists them, which over the WebSocket API tells of connections instead of
+    raw requests."""
     limits = desk.limits(family)
     listed = [_limiter("REQUEST_WEIGHT", limits.weight)]
     listed += [_limiter("ORDERS", limit) for limit in limits.orders]
-    if limits.raw_requests is not None:
+    if websocket and limits.connections is not None:
+        listed.append(_limiter("CONNECTIONS", limits.connections))
+    elif limits.raw_requests is not None:
         listed.append(_limiter("RAW_REQUESTS", limits.raw_requests))
     return listed
 

@@ -21,7 +21,7 @@ from sparekey.wire.parameters import (
     time,
     time_zone,
 )
-from sparekey.wire.table import Row, Security
+from sparekey.wire.table import Row, Security, Twin
 
 #: `/api/v3/userDataStream` ended on this day; clients older than that still call it.
 _LISTEN_KEYS_RETIRED = "2026-02-20"
@@ -299,7 +299,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=_ROUTED_PLACEMENT,
         check=spot_orders.check_routed_placement,
         order_count=1,
-        websocket="sor.order.place",
+        websocket=Twin("sor.order.place", in_array=True, tells_orders=False),
     ),
     _trade(
         "POST",

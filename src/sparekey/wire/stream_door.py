@@ -30,10 +30,10 @@ class StreamDoor:
         #: new connections per address in the present window (spot: 300 in 5 minutes)
         self._limit = ledger.policy.families["spot"].connections if ledger.policy.enforced else None
         self._window = -1
-        self._connected: dict[str, int] = {}
+        self._connected: dict[tuple[str, str], int] = {}
 
-    def enter(self, ip: str) -> Refusal | None:
-        """A new connection: is its address banned, and does it connect too often?"""
+    def enter(self, ip: str, service: str = "streams") -> Refusal | None:
+        """A new connection: is its address banned, and does it connect too often to this service?"""
         banned = self.banned(ip)
         limit = self._limit
         if banned is not None or limit is None:
@@ -44,7 +44,8 @@ class StreamDoor:
             if window > self._window:
                 self._connected = {}
             self._window = window
-        count = self._connected[ip] = self._connected.get(ip, 0) + 1
+        caller = (service, ip)
+        count = self._connected[caller] = self._connected.get(caller, 0) + 1
         return Refusal(Reason.IP_RAW_REQUESTS_EXCEEDED, (limit.limit, limit.window)) if count > limit.limit else None
 
     def banned(self, ip: str) -> Refusal | None:
@@ -58,8 +59,10 @@ class StreamDoor:
 
     def judge(self, key: ListenKey, ip: str) -> Refusal | None:
         """None: the API key behind it may read, from this address, now."""
-        api_key = self._access.keys[key.key_id].api_key.encode()
-        outcome = self._gate.identify(ip, api_key, Permission.READING, self.clocks.policy_us())
+        return self.judge_key(key.key_id, ip)
+
+    def judge_key(self, key_id: int, ip: str) -> Refusal | None:
+        outcome = self._gate.identify(ip, self._access.keys[key_id].header, Permission.READING, self.clocks.policy_us())
         return outcome if isinstance(outcome, Refusal) else None
 
     def api_key(self, key: ListenKey) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sparekey.terms.permissions import Permission
 from sparekey.terms.refusals import Refusal
@@ -51,7 +51,24 @@ class Limiter(Enum):
 
 
 #: What the API families are called where limits are set (`access.limits.FAMILIES`).
-LIMIT_FAMILIES = {"api": "spot", "sapi": "sapi", "fapi": "fapi", "dapi": "dapi"}
+LIMIT_FAMILIES = {"api": "spot", "sapi": "sapi", "fapi": "fapi", "dapi": "dapi", "ws-api": "spot"}
+
+
+class Twin(NamedTuple):
+    """A row over the WebSocket API, where it differs from the row (Binance spot, "WebSocket API").
+
+    `in_array`: the reply is an array of one. `tells_orders`: the reply tells the ORDERS limiters; None: if the row
+    counts orders. `ignored_with_times`: parameters that do not count where `startTime` or `endTime` is sent, instead
+    of being refused together with them. `asks`: the one way in which it may be known who calls, "signature" (of this
+    request) or "logon"; otherwise either will do.
+    """
+
+    name: str
+    in_array: bool = False
+    tells_orders: bool | None = None
+    ignored_with_times: tuple[str, ...] = ()
+    asks: str = ""
+
 
 #: A handler's answer: the body, or why not. What else the reply needs (headers) it notes on the call.
 Handler = Callable[["Desk", "Call"], "bytes | Refusal"]
@@ -63,6 +80,7 @@ class Row:
     `order_count`: how many orders a placement adds to the ORDERS limiters. `tolerant`: parameters that the endpoint
     does not know are ignored instead of refused. `since` and `retired_since` are ISO dates for `--api-date`.
     `cancels`: the call takes orders off the book, for which each address has a reserve when it is over its limits.
+    `websocket` names the method of the WebSocket API that does the same; a `Twin` also says what differs there.
     `wants_any` names parameters of which at least one must be sent (`orderId` or `origClientOrderId`); `check` looks
     across parameters before anybody is asked who calls.
     """
@@ -82,6 +100,7 @@ class Row:
         "security",
         "since",
         "tolerant",
+        "twin",
         "wants_any",
         "websocket",
     )
@@ -101,7 +120,7 @@ class Row:
         cancels: bool = False,
         limiter: Limiter = Limiter.IP,
         tolerant: bool = False,
-        websocket: str = "",
+        websocket: str | Twin = "",
         since: str = "",
         retired_since: str = "",
     ) -> None:
@@ -118,7 +137,8 @@ class Row:
         self.cancels = cancels
         self.limiter = limiter
         self.tolerant = tolerant
-        self.websocket = websocket
+        self.twin = websocket if isinstance(websocket, Twin) else Twin(websocket)
+        self.websocket = self.twin.name
         self.since = since
         self.retired_since = retired_since
 
@@ -147,6 +167,7 @@ class Route:
         "signed",
         "symbol_unknown_weight",
         "weigh",
+        "weighs_afterwards",
     )
 
     def __init__(self, row: Row, weight: WeightRow, *, strict: bool) -> None:
@@ -196,6 +217,8 @@ class Route:
         self.charged_on_failure: int = rule.on_failure
         #: What the call costs where no symbol has the name that was sent; -1: as much as otherwise.
         self.symbol_unknown_weight: int = rule.symbol_unknown
+        #: What the call costs depends on what becomes of it.
+        self.weighs_afterwards = rule.on_failure > 0 or rule.symbol_unknown >= 0
 
 
 def split_rule(rule: str, limiter: Limiter) -> tuple[str, str]:
@@ -221,7 +244,7 @@ def build_routes(
     """Method → path → route, for the rows that exist at `api_date` (empty: all of them, lately retired ones too)."""
     routes: dict[str, dict[bytes, Route]] = {}
     for row in rows:
-        if api_date and (api_date < row.since or (row.retired_since and api_date >= row.retired_since)):
+        if not exists_at(row, api_date):
             continue
         weight = weights.get((row.method, row.path))
         if weight is None:
@@ -234,6 +257,11 @@ def build_routes(
             raise TableIncomplete(f"{row.method} {row.path} stands twice in the table")
         paths[path] = Route(row, weight, strict=strict)
     return routes
+
+
+def exists_at(row: Row, api_date: str) -> bool:
+    """Whether Binance served it on that day; empty: at any time."""
+    return not api_date or (api_date >= row.since and not (row.retired_since and api_date >= row.retired_since))
 
 
 def cancels_of(routes: Routes) -> frozenset[str]:

@@ -221,6 +221,10 @@ def listen_key_expired(text: str, now_us: int, microseconds: bool) -> bytes:
     return _encode({"e": "listenKeyExpired", "E": _time(now_us, microseconds), "listenKey": text})
 
 
+def event_stream_terminated(now_us: int, microseconds: bool) -> bytes:
+    return _encode({"e": "eventStreamTerminated", "E": _time(now_us, microseconds)})
+
+
 def server_shutdown(now_us: int, microseconds: bool) -> bytes:
     return _encode({"e": "serverShutdown", "E": _time(now_us, microseconds)})
 
