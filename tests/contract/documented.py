@@ -56,7 +56,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "GET /api/v3/referencePrice/calculation": _names("symbol calculationType bucketCount bucketWidthMs"),
     "POST /api/v3/order": _names(f"{_RESULT} fills"),
     "POST /api/v3/sor/order": _names(f"{_RESULT} workingFloor usedSor fills"),
-    "POST /api/v3/sor/order/test": _names("standardCommissionForOrder taxCommissionForOrder discount"),
+    # The page's sample is older than the special commission (changelog of 2025-08-12).
+    "POST /api/v3/sor/order/test": _names(
+        "standardCommissionForOrder specialCommissionForOrder taxCommissionForOrder discount"
+    ),
     "GET /api/v3/myAllocations": _names(
         "symbol allocationId allocationType orderId orderListId price qty quoteQty commission commissionAsset time"
         " isBuyer isMaker isAllocator"

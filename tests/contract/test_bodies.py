@@ -165,7 +165,10 @@ EMPTY_BY_NATURE = {
     "GET /dapi/v1/exchangeInfo",
 }
 #: Documented, but not declared by the SDK.
-UNDECLARED = {"GET /fapi/v1/exchangeInfo": frozenset({"futuresType"})}
+UNDECLARED = {
+    "GET /fapi/v1/exchangeInfo": frozenset({"futuresType"}),
+    "POST /api/v3/sor/order/test": frozenset({f"specialCommissionForOrder.{side}" for side in ("maker", "taker")}),
+}
 
 
 #: Asked for by a key of a sub-account.

@@ -384,7 +384,9 @@ def test_allocations_take_only_the_documented_combinations_and_a_day_at_most(bot
     assert isinstance(every, list), every
     ids = [one["allocationId"] for one in every]
     assert ids == sorted(ids) and len(ids) >= 3
-    assert mine(limit=2) == every[-2:]
+    assert mine(limit=2) == every[:2]  # the oldest come first, unless they end with a time
+    assert mine(endTime=every[-1]["time"], limit=2) == every[-2:]
+    assert mine(orderId=done["orderId"], limit=1) == every[-2:-1]
     assert mine(fromAllocationId=ids[1], limit=1) == every[1:2]
     assert mine(orderId=done["orderId"]) == every[-2:]
     assert mine(orderId=done["orderId"], fromAllocationId=ids[-1]) == every[-1:]

@@ -572,8 +572,9 @@ class Archive:
         end_us: int | None,
         limit: int,
     ) -> list[Allocation]:
-        """Ascending by id: of an order, from an id, within [start, end], or the newest `limit`, as `trades`."""
-        forwards = from_id is not None or start_us is not None
+        """Ascending by id, the oldest `limit`: of an order, from an id, within [start, end]; the newest of all before
+        `end_us` where that alone is given."""
+        forwards = start_us is not None or end_us is None
         low, high = _bounds(start_us, end_us)
         waiting = [
             one

@@ -171,15 +171,14 @@ def check_order(desk: Desk, call: Call, *, routed: bool = False) -> bytes | Refu
     if not call.values["computeCommissionRates"]:
         return b"{}"
     nothing = _rates(0, 0)
-    told = {
-        "standardCommissionForOrder": _rates(rules.maker_rate, rules.taker_rate),
-        "specialCommissionForOrder": nothing,
-        "taxCommissionForOrder": nothing,
-        "discount": NO_DISCOUNT,
-    }
-    if routed:  # whose documented reply has no special commission
-        del told["specialCommissionForOrder"]
-    return _encode(told)
+    return _encode(
+        {
+            "standardCommissionForOrder": _rates(rules.maker_rate, rules.taker_rate),
+            "specialCommissionForOrder": nothing,
+            "taxCommissionForOrder": nothing,
+            "discount": NO_DISCOUNT,
+        }
+    )
 
 
 #: Fees are taken from what is received; paying them in BNB is not offered.

@@ -112,6 +112,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(symbol(), text_array("symbols"), _STATUS),
         check=spot_general.check_execution_rules,
         websocket="executionRules",
+        since="2026-03-09",
     ),
     # --- market data
     _public(
@@ -141,6 +142,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_market.historical_block_trades,
         parameters=(_SYMBOL, long("fromId", mandatory=True), _LIMIT),
         websocket="blockTrades.historical",
+        since="2026-05-08",
     ),
     _public(
         "GET",
@@ -151,7 +153,14 @@ SPOT_ROWS: tuple[Row, ...] = (
         websocket="trades.aggregate",
     ),
     _public("GET", "/api/v3/klines", handler=spot_market.klines, parameters=_CANDLES, websocket="klines"),
-    _public("GET", "/api/v3/uiKlines", handler=spot_market.klines, parameters=_CANDLES, websocket="uiKlines"),
+    _public(
+        "GET",
+        "/api/v3/uiKlines",
+        handler=spot_market.klines,
+        parameters=_CANDLES,
+        websocket="uiKlines",
+        since="2022-08-23",
+    ),
     _public(
         "GET",
         "/api/v3/avgPrice",
@@ -174,6 +183,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(symbol(), text_array("symbols", most=_MOST_SYMBOLS), time_zone(), _TICKER_TYPE, _STATUS),
         check=spot_market.check_one_of_symbol_and_symbols,
         websocket="ticker.tradingDay",
+        since="2023-12-04",
     ),
     _public(
         "GET",
@@ -211,6 +221,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_market.reference_price,
         parameters=(_SYMBOL,),
         websocket="referencePrice",
+        since="2026-03-09",
     ),
     _public(
         "GET",
@@ -218,6 +229,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_market.reference_price_calculation,
         parameters=(_SYMBOL, _STATUS),
         websocket="referencePrice.calculation",
+        since="2026-03-09",
     ),
     # --- trading
     _trade(
@@ -291,6 +303,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         ),
         wants_any=_EITHER_ID,
         websocket="order.amend.keepPriority",
+        since="2025-05-07",
     ),
     _trade(
         "POST",
@@ -300,6 +313,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         check=spot_orders.check_routed_placement,
         order_count=1,
         websocket=Twin("sor.order.place", in_array=True, tells_orders=False),
+        since="2023-08-08",
     ),
     _trade(
         "POST",
@@ -308,6 +322,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(*_ROUTED_PLACEMENT, boolean("computeCommissionRates")),
         check=spot_orders.check_routed_placement,
         websocket="sor.order.test",
+        since="2023-08-08",
     ),
     # --- account
     _read(
@@ -339,6 +354,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_changes.amendments,
         parameters=(_SYMBOL, long("orderId", mandatory=True), long("fromExecutionId"), _LIMIT),
         websocket="order.amendments",
+        since="2025-05-07",
     ),
     _read(
         "GET",
@@ -374,6 +390,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         ),
         check=spot_matches.check_prevented_matches,
         websocket="myPreventedMatches",
+        since="2023-01-26",
     ),
     _read(
         "GET",
@@ -382,6 +399,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(_SYMBOL, _START, _END, long("fromAllocationId"), _LIMIT, long("orderId")),
         check=spot_matches.check_allocations,
         websocket="myAllocations",
+        since="2023-08-08",
     ),
     _read(
         "GET",
@@ -389,6 +407,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_account.commission,
         parameters=(_SYMBOL,),
         websocket="account.commission",
+        since="2023-12-04",
     ),
     _read(
         "GET",
@@ -396,6 +415,7 @@ SPOT_ROWS: tuple[Row, ...] = (
         handler=spot_account.my_filters,
         parameters=(_SYMBOL,),
         websocket="myFilters",
+        since="2025-09-29",
     ),
     # --- listen keys
     _stream(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from functools import partial
 
 import pytest
 
 from sparekey.terms.permissions import Permission, names_of
 from sparekey.wire.routes import ALL_ROWS, load_routes
+from sparekey.wire.spot_table import SPOT_ROWS
 from sparekey.wire.table import Limiter, Route, Row, Security, TableIncomplete, build_routes, describe
 from sparekey.wire.weights import WeightRow
 from tests.permission_table import differences
@@ -54,11 +56,57 @@ def test_a_row_without_a_weight_or_with_another_order_count_stops_the_start() ->
         build_routes([row, row], {("GET", "/api/v3/x"): WeightRow("GET", "/api/v3/x", "1", 0)})
 
 
-def test_the_api_date_chooses_the_routes() -> None:
-    path = b"/api/v3/userDataStream"
-    assert path in load_routes("classic")["POST"]
-    assert path in load_routes("classic", api_date="2026-02-19")["POST"]
-    assert path not in load_routes("classic", api_date="2026-02-20")["POST"]
+#: Since when an endpoint is there (changelog of the spot documentation); what is older than 2022-08 has no date.
+NEWER = {
+    "executionRules": "2026-03-09",
+    "referencePrice": "2026-03-09",
+    "referencePrice/calculation": "2026-03-09",
+    "historicalBlockTrades": "2026-05-08",
+    "sor/order": "2023-08-08",
+    "sor/order/test": "2023-08-08",
+    "myAllocations": "2023-08-08",
+    "account/commission": "2023-12-04",
+    "ticker/tradingDay": "2023-12-04",
+    "order/amend/keepPriority": "2025-05-07",
+    "order/amendments": "2025-05-07",
+    "myFilters": "2025-09-29",
+    "uiKlines": "2022-08-23",
+    "myPreventedMatches": "2023-01-26",
+}
+#: When one went. Clients that are older than this still call it, so it is there where no date is asked for.
+RETIRED = {
+    "POST userDataStream": "2026-02-20",
+    "PUT userDataStream": "2026-02-20",
+    "DELETE userDataStream": "2026-02-20",
+}
+
+
+def served_on(date: str) -> set[tuple[str, bytes]]:
+    return {(method, path) for method, paths in load_routes("classic", api_date=date).items() for path in paths}
+
+
+def the_day_before(date: str) -> str:
+    return (datetime.date.fromisoformat(date) - datetime.timedelta(days=1)).isoformat()
+
+
+@pytest.mark.parametrize(("name", "date"), NEWER.items())
+def test_an_endpoint_is_there_from_the_day_on_which_the_documents_brought_it(name: str, date: str) -> None:
+    path = f"/api/v3/{name}".encode()
+    for day, expected in ((date, True), (the_day_before(date), False), ("", True)):
+        assert any(served == path for _, served in served_on(day)) == expected
+
+
+@pytest.mark.parametrize(("name", "date"), RETIRED.items())
+def test_a_retired_endpoint_is_gone_from_its_day_on_and_there_without_a_date(name: str, date: str) -> None:
+    method, _, path = name.partition(" ")
+    for day, expected in ((date, False), (the_day_before(date), True), ("", True)):
+        assert ((method, f"/api/v3/{path}".encode()) in served_on(day)) == expected
+
+
+def test_every_date_in_the_spot_table_is_one_of_the_documents() -> None:
+    told = {row.path.removeprefix("/api/v3/"): row.since for row in SPOT_ROWS if row.since}
+    assert told == NEWER
+    assert {f"{row.method} {row.path[8:]}": row.retired_since for row in SPOT_ROWS if row.retired_since} == RETIRED
 
 
 def test_each_version_of_the_routes_for_sub_accounts_keys_has_its_time() -> None:
