@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import hmac
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -96,3 +99,76 @@ def test_the_operators_token_is_compared_by_compare_digest(
     with pytest.raises(Refused, match="token"):
         lenient_venue.clock.show()
     assert any(b"wrong" in pair for pair in asked)
+
+
+# --- the way that a comparison takes ----------------------------------------------------------------------------------
+
+
+def way_of(work: Callable[[], object]) -> list[tuple[str, object]]:
+    """Every step of the interpreter and every call into C, in order. Time would depend on the machine's mood; the same
+    steps, the comparison itself in C and by `compare_digest`, leave nothing for it to depend on."""
+    steps: list[tuple[str, object]] = []
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            steps.append((frame.f_code.co_qualname, frame.f_lasti))
+        return trace
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_call":
+            steps.append(("C", argument.__qualname__))
+
+    before = sys.gettrace(), sys.getprofile()
+    sys.settrace(trace)
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+    return steps
+
+
+def wrong_at(right: str, position: int) -> str:
+    return right[:position] + ("0" if right[position] != "0" else "1") + right[position + 1 :]
+
+
+def test_the_way_of_an_early_end_is_told_apart() -> None:
+    def hasty(one: str, other: str) -> bool:
+        return all(a == b for a, b in zip(one, other, strict=True))
+
+    assert way_of(lambda: hasty("abcd", "xbcd")) != way_of(lambda: hasty("abcd", "abcx"))
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper])
+def test_a_wrong_signature_is_refused_by_the_same_steps_wherever_it_is_wrong(spell: Callable[[str], str]) -> None:
+    secret, payload = b"s" * 64, b"symbol=BTCUSDT&timestamp=1"
+    right = hmac.new(secret, payload, "sha256").hexdigest()
+    block = hmac_block(secret)
+    outcomes: list[object] = []
+
+    def verify(signature: str) -> Callable[[], object]:
+        return lambda: outcomes.append(verify_hmac(block, payload, signature))
+
+    first = way_of(verify(spell(wrong_at(right, 0))))
+    assert ("C", "compare_digest") in first
+    for position in range(1, 64):
+        assert way_of(verify(spell(wrong_at(right, position)))) == first
+    assert way_of(verify("f" * 64)) == first
+    assert None not in outcomes
+
+
+def test_a_wrong_operators_token_is_refused_by_the_same_steps_wherever_it_is_wrong() -> None:
+    token = "0123456789abcdef" * 2
+    outcomes: list[bool] = []
+
+    def ask(given: str) -> Callable[[], object]:
+        return lambda: outcomes.append(sparekey.console.api.is_operators(f"Bearer {given}", token))
+
+    first = way_of(ask(wrong_at(token, 0)))
+    assert ("C", "compare_digest") in first
+    for position in range(1, len(token)):
+        assert way_of(ask(wrong_at(token, position))) == first
+    assert not any(outcomes)
+    assert sparekey.console.api.is_operators(f"Bearer {token}", token)

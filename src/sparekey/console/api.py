@@ -54,8 +54,7 @@ def make_console(
         return HTMLResponse(page, headers=SECURITY_HEADERS)
 
     def need_operator(authorization: Annotated[str, Header()] = "") -> None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), operator_token.encode()):
+        if not is_operators(authorization, operator_token):
             raise HTTPException(401, "the operator's token is missing or wrong; it is in operator.env")
 
     repeats = Repeats()
@@ -236,6 +235,12 @@ def make_console(
         return _error(500, "internal-error", "the request failed inside; the server's own messages say why")
 
     return application
+
+
+def is_operators(authorization: str, operator_token: str) -> bool:
+    """Whether an Authorization header carries the operator's token."""
+    scheme, _, token = authorization.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), operator_token.encode())
 
 
 def _secret(document: dict[str, Any]) -> JSONResponse:
