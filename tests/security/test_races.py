@@ -174,6 +174,28 @@ def test_one_client_order_id_sent_over_many_sockets_at_once_is_one_order(lenient
     assert order["clientOrderId"] == "the-same"
 
 
+def test_an_order_that_is_cancelled_and_filled_at_once_is_one_of_the_two(venue: Venue) -> None:
+    """With nobody else in the market; three attempts that race as the machine pleases."""
+    maker = venue.key(fund={"USDT": "100000"})
+    taker = venue.key(fund={"BTC": "10"})
+    for _ in range(3):
+        order_id = Caller(venue.url, maker).limit_order().body["orderId"]
+        cancel = {"symbol": "BTCUSDT", "orderId": order_id}
+        cancelled, sold = at_once(
+            lambda cancel=cancel: Caller(venue.url, maker)("DELETE", "/api/v3/order", cancel),
+            lambda: Caller(venue.url, taker).limit_order(side="SELL", timeInForce="IOC"),
+        )
+        order = Caller(venue.url, maker)("GET", "/api/v3/order", cancel).body
+        trades = Caller(venue.url, maker)("GET", "/api/v3/myTrades", cancel).body
+        if sold.body["status"] == "FILLED":
+            assert (cancelled.status, cancelled.code) == (400, -2011)
+            assert (order["status"], len(trades)) == ("FILLED", 1)
+        else:
+            assert (sold.body["status"], sold.body["executedQty"]) == ("EXPIRED", "0.00000000")
+            assert (cancelled.code, order["status"], trades) == (0, "CANCELED", [])
+    assert venue._running._spot.ledger.audit() == ""
+
+
 def test_an_account_that_is_erased_while_it_trades_leaves_books_that_balance(lenient_venue: Venue) -> None:
     key = lenient_venue.key(fund={"USDT": "1000000"})
     outcomes = at_once(

@@ -272,6 +272,34 @@ def test_a_key_that_cannot_be_called_any_more_keeps_no_parsed_public_key() -> No
     assert key.verifier is None
 
 
+def test_a_public_key_is_another_accounts_to_have_once_the_last_key_with_it_is_deleted() -> None:
+    desk = Desk()
+    ada, ben = desk.account(), desk.account("ben")
+    keys = [desk.key(ada, name, key_type="ed25519", public_key=pem(ED25519)) for name in ("one", "two")]
+    for key in keys:
+        with pytest.raises(AssertionError, match="another account"):
+            desk.key(ben, "bens", key_type="ed25519", public_key=pem(ED25519))
+        desk.do(DeleteKey(key.key_id))
+    assert desk.state.keys_by_spki == {}
+    bens = desk.key(ben, "bens", key_type="ed25519", public_key=pem(ED25519))
+    assert isinstance(desk.call(bens, sign=sign_ed25519(ED25519)), Admission)
+
+
+def test_a_snapshot_of_before_holds_public_keys_as_text_and_its_keys_verify() -> None:
+    """Rows as older versions wrote them: fewer fields, the public key in base64."""
+    desk = Desk()
+    key = desk.key(desk.account(), key_type="ed25519", public_key=pem(ED25519))
+    dump = desk.shard.dump()
+    assert dump[6][0][10] == base64.b64encode(key.spki).decode()
+    for row in dump[6]:
+        del row[11:]
+    loaded = Desk()
+    loaded.shard.load(dump)
+    again = loaded.state.keys[key.key_id]
+    assert (again.spki, again.header, again.status) == (key.spki, key.header, "active")
+    assert isinstance(loaded.call(again, sign=sign_ed25519(ED25519)), Admission)
+
+
 def test_an_empty_secret_is_no_secret() -> None:
     desk = Desk()
     key = desk.key(desk.account())
