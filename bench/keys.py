@@ -219,7 +219,8 @@ def _directory(kind: str, plan: Plan) -> tuple[list[Line], dict[str, Any]]:
     raw: dict[str, Any] = {f"bytes_per_key_{kind}": large.bytes_per_key}
     line = Line(f"a key in memory, {kind}", f"{large.bytes_per_key:,.0f} bytes")
     if kind == "rsa":
-        return [line._replace(what="a key in memory, RSA of 2,048 bits")], raw
+        judged = verdict(large.bytes_per_key, most=1_200)
+        return [Line("a key in memory, RSA of 2,048 bits", line.measured, "at most 1,200 bytes", judged)], raw
     lines = [line._replace(target="at most 1,200 bytes", verdict=verdict(large.bytes_per_key, most=1_200))]
     small = Directory(plan.small, kind)
     draws: dict[str, Draw] = {"uniform": _uniform, "Zipf": _zipf(plan.small, plan.keys)}
