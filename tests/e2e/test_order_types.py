@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import pytest
 
+from tests.e2e.ccxt_urls import ccxt_urls
+from tests.e2e.test_official_sdk import rest
 from tests.e2e.test_user_data import SAME, Stream, listen_key, stream
 from tests.signing import Caller
 from tests.venue import Credentials, Venue
 
-FUNDS = {"BTC": "5", "ETH": "5", "BNB": "5", "LTC": "5", "USDT": "900000"}
+FUNDS = {"XRP": "1000", "ADA": "1000", "BTC": "5", "ETH": "5", "BNB": "5", "LTC": "5", "USDT": "900000"}
 
 
 class Desk:
@@ -205,6 +210,57 @@ def test_a_pegged_order_takes_its_price_from_the_book(shared: Venue, keys: list[
     assert desk.refused(**market) == (-2010, "This order type may not use pegged price.")
     maker = {"side": "BUY", "type": "LIMIT_MAKER", "quantity": "0.5", "pegPriceType": "MARKET_PEG"}
     assert desk.refused(**maker) == (-2010, "This price peg cannot be used with this order type.")
+
+
+def test_ccxt_places_stop_orders_trailing_stops_and_icebergs(shared: Venue, keys: list[Credentials]) -> None:
+    desk = Desk(shared, keys, "XRPUSDT")
+    desk.trade("2.0000", "10")
+    bot = ccxt.binance(
+        {"urls": ccxt_urls(shared.url), "apiKey": keys[0].api_key, "secret": keys[0].secret, "enableRateLimit": False}
+    )
+    place = partial(bot.create_order, "XRP/USDT", amount=100, side="buy")
+    stop = place("limit", price=2.2, params={"stopPrice": 2.1})
+    assert (stop["status"], stop["triggerPrice"], stop["price"]) == ("open", 2.1, 2.2)
+    loss = place("market", params={"stopLossPrice": 2.15})
+    assert bot.fetch_order(loss["id"], "XRP/USDT")["type"] == "market"
+    trailing = place("STOP_LOSS_LIMIT", price=2.3, params={"trailingDelta": 100})
+    assert int(trailing["info"]["trailingDelta"]) == 100
+    iceberg = place("limit", price=1.5, params={"icebergQty": 30})
+    assert bot.fetch_order(iceberg["id"], "XRP/USDT")["info"]["icebergQty"] == "30.00000000"
+    desk.trade("2.1", "10")
+    began = bot.fetch_order(stop["id"], "XRP/USDT")
+    assert (began["status"], began["info"]["isWorking"]) == ("open", True)
+    with pytest.raises(ccxt.OrderImmediatelyFillable):
+        place("limit", price=2.2, params={"stopPrice": 2.1})
+    assert {order["id"] for order in bot.fetch_open_orders("XRP/USDT")} == {
+        one["id"] for one in (stop, loss, trailing, iceberg)
+    }
+
+
+def test_the_official_sdk_reads_every_kind_of_order(
+    shared: Venue, keys: list[Credentials], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It warns where a reply has another type than it declares."""
+    desk = Desk(shared, keys, "ADAUSDT")
+    desk.trade("0.5", "20")
+    desk.rest(desk.seller, side="SELL", price="0.55", quantity="50")
+    api = rest(shared, keys[0], tmp_path)
+    limit = {"symbol": "ADAUSDT", "side": "BUY", "quantity": 100.0, "time_in_force": "GTC"}
+    for more in (
+        {"type": "STOP_LOSS_LIMIT", "price": 0.6, "stop_price": 0.58},
+        {"type": "TAKE_PROFIT_LIMIT", "price": 0.4, "trailing_delta": 100},
+        {"type": "LIMIT", "price": 0.4, "iceberg_qty": 25.0},
+        {"type": "LIMIT", "peg_price_type": "PRIMARY_PEG"},
+    ):
+        placed = api.new_order(**limit, **more, new_order_resp_type="FULL").data()
+        queried = api.get_order(symbol="ADAUSDT", order_id=placed.order_id).data()
+        assert (queried.status, queried.type) == ("NEW", more["type"])
+        for name in ("stop_price", "iceberg_qty"):
+            assert float(getattr(queried, name)) == more.get(name, 0)
+        assert queried.trailing_delta == more.get("trailing_delta")
+        assert queried.peg_price_type == more.get("peg_price_type")
+    assert queried.pegged_price == "0.40000000"
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 def test_what_is_listed_says_which_orders_it_takes(shared: Venue) -> None:
