@@ -49,6 +49,16 @@ class BookLevel:
             after.before = before
         order.before = order.after = None
 
+    def renew(self, order: Order, quantity: int) -> None:
+        """So much of an iceberg's visible part was taken. When nothing is left of it, the next part is shown."""
+        self.quantity -= quantity
+        order.visible -= quantity
+        if not order.visible and order.remaining:
+            order.visible = min(order.iceberg_quantity, order.remaining)
+            self.quantity += order.visible
+            self.unlink(order)
+            self.link(order)
+
     def hidden_parts(self) -> Iterator[tuple[int, Order]]:
         """(quantity, order) that a taker meets after all that the level shows: the next parts of its icebergs in turn,
         each behind the others.
@@ -135,18 +145,6 @@ class BookSide:
             quantity = max(order.visible - order.remaining, 0)
             order.visible -= quantity
         level.quantity -= quantity
-
-    def trade(self, order: Order, quantity: int) -> None:
-        """So much of what an order shows was taken, and it has that much less remaining."""
-        level: BookLevel = order.level
-        level.quantity -= quantity
-        if order.iceberg_quantity:
-            order.visible -= quantity
-            if not order.visible and order.remaining:
-                order.visible = min(order.iceberg_quantity, order.remaining)
-                level.quantity += order.visible
-                level.unlink(order)
-                level.link(order)
 
     def levels_from_best(self) -> Iterator[BookLevel]:
         levels = self.levels

@@ -34,7 +34,7 @@ def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> It
         while level is not None and level.price * sign <= price * sign:
             order = level.first
             while order is not None:
-                yield level.price, order.shown, order, market
+                yield level.price, order.visible if order.iceberg_quantity else order.remaining, order, market
                 order = order.after
             if level.icebergs:
                 if level.price == price:
@@ -52,7 +52,7 @@ def offers(market: SymbolMarket, participants: Participants, is_buy: bool) -> It
     while level is not None:
         order = level.first
         while order is not None:
-            yield level.price, order.shown, order, market
+            yield level.price, order.visible if order.iceberg_quantity else order.remaining, order, market
             order = order.after
         if level.icebergs:
             for part, order in level.hidden_parts():

@@ -281,8 +281,12 @@ def _settle(
     order.executed_quote += quote
     order.status = "PARTIALLY_FILLED"
     order.updated_us = time_us
-    if order.level is not None:
-        (market.bids if order.is_buy else market.asks).trade(order, quantity)
+    level = order.level
+    if level is not None:
+        if order.iceberg_quantity:
+            level.renew(order, quantity)
+        else:
+            level.quantity -= quantity
     if order.is_buy:
         working_price = order.working_price
         hold = notional(working_price, order.remaining) if working_price else order.hold - quote
