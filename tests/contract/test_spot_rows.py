@@ -457,3 +457,55 @@ def test_a_routed_order_counts_once_and_is_free_where_it_succeeds(both: tuple[Ca
     assert cost(before, again) == 0
     assert cost(again, routed(buyer, quantity="0")) == 1
     buyer("DELETE", "/api/v3/openOrders", SYMBOL)
+
+
+# --- what the documents say of parameters, in endpoints that were there before ---------------------------------------
+
+UNKNOWN_ORDER = {"code": -2011, "msg": "Unknown order sent."}
+
+
+def test_two_ids_that_do_not_belong_together_find_no_order_to_cancel_and_none_to_query(trader: Caller) -> None:
+    """-2039 is the answer of the query alone (changelog of 2025-04-08)."""
+    order = trader.limit_order(price="20000", newClientOrderId="together").body
+    both = SYMBOL | {"orderId": order["orderId"], "origClientOrderId": "apart"}
+    assert trader("DELETE", "/api/v3/order", both).body == UNKNOWN_ORDER
+    mismatch = {"code": -2039, "msg": "Client order ID is not correct for this order ID."}
+    assert trader("GET", "/api/v3/order", both).body == mismatch
+    nothing = SYMBOL | {"orderId": order["orderId"] + 1, "origClientOrderId": "together"}
+    assert trader("DELETE", "/api/v3/order", nothing).body == UNKNOWN_ORDER
+    assert trader("GET", "/api/v3/order", nothing).body == {"code": -2013, "msg": "Order does not exist."}
+    right = SYMBOL | {"orderId": order["orderId"], "origClientOrderId": "together"}
+    assert trader("DELETE", "/api/v3/order", right).body["status"] == "CANCELED"
+
+
+def test_an_order_without_any_id_is_asked_for_in_binances_words(trader: Caller) -> None:
+    missing = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+    for method in ("GET", "DELETE"):
+        assert trader(method, "/api/v3/order", SYMBOL).body == {"code": -1102, "msg": missing}
+
+
+@pytest.mark.parametrize("path", ["allOrders", "myTrades", "myAllocations"])
+def test_times_may_be_equal_but_not_the_wrong_way_round(trader: Caller, path: str) -> None:
+    def ask(start: int, end: int) -> Any:
+        return trader("GET", f"/api/v3/{path}", SYMBOL | {"startTime": start, "endTime": end}).body
+
+    now = trader("GET", "/api/v3/time", signed=False).body["serverTime"]
+    malformed = "Mandatory parameter 'endTime' was not sent, was empty/null, or malformed."
+    assert ask(now, now - 1) == {"code": -1102, "msg": malformed}
+    assert isinstance(ask(now, now), list)
+    assert isinstance(ask(now - 86_400_000, now), list)
+    assert ask(now - 86_400_001, now)["code"] == -1127
+
+
+def test_what_is_shown_with_a_time_is_found_by_it_in_every_history(venue: Venue, trader: Caller) -> None:
+    """Inside, times have microseconds; a millisecond that ends a span takes in all of its own."""
+    other = Caller(venue.url, venue.key(fund={"ETH": "1"}))
+    other.limit_order(**ETH, side="SELL", price="2900", quantity="0.1")
+    done = trader.limit_order(**ETH, price="2900", quantity="0.1").body
+    at = {"startTime": done["transactTime"], "endTime": done["transactTime"]}
+    assert [order["orderId"] for order in trader("GET", "/api/v3/allOrders", ETH | at).body] == [done["orderId"]]
+    [trade] = trader("GET", "/api/v3/myTrades", ETH | at).body
+    assert trade["id"] == done["fills"][0]["tradeId"]
+    aggregates = trader("GET", "/api/v3/aggTrades", ETH | at, signed=False).body
+    assert trade["id"] in [row["l"] for row in aggregates]
+    other.close()

@@ -368,6 +368,11 @@ class Reason(Enum):
         "The order ended without a fill more than 90 days ago.",
         "Archived orders cannot be queried.",
     )
+    CANCEL_ID_MISMATCH = (
+        "cancel-id-mismatch",
+        "The order with this orderId has another client order id than the one sent with it, so it was not cancelled.",
+        "Send one of the two ids, or those of the same order.",
+    )
     CLIENT_ORDER_ID_MISMATCH = (
         "client-order-id-mismatch",
         "orderId and origClientOrderId name different orders.",

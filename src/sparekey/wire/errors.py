@@ -170,6 +170,7 @@ PUBLIC_ERRORS: dict[Reason, PublicError] = {
     Reason.LIQUIDITY_BELOW_LOT: _bad(-2010, "Order book liquidity is less than `{0}` filter minimum quantity."),
     Reason.LIQUIDITY_NONE: _bad(-2010, "Order book liquidity is less than symbol minimum quantity."),
     Reason.ORDER_UNKNOWN: _bad(-2011, "Unknown order sent."),
+    Reason.CANCEL_ID_MISMATCH: _bad(-2011, "Unknown order sent."),
     Reason.ORDER_NOT_FOUND: _bad(-2013, "Order does not exist."),
     Reason.ORDER_ARCHIVED: _bad(
         -2026, "Order was canceled or expired with no executed qty over 90 days ago and has been archived."

@@ -48,6 +48,7 @@ _COMBINATION = Refusal(Reason.PARAMETERS_COMBINATION)
 _PEG_OFFSET = Refusal(Reason.PARAMETER_TOO_LARGE, ("pegOffsetValue", MOST_PEG_OFFSET))
 _STRATEGY_TYPE = Refusal(Reason.STRATEGY_TYPE_TOO_SMALL)
 _TIF_NOT_REQUIRED = Refusal(Reason.TIME_IN_FORCE_NOT_REQUIRED)
+_END_BEFORE_START = Refusal(Reason.PARAMETER_MISSING, ("endTime",))
 _TRIGGER_MISSING = Refusal(Reason.PARAMETERS_EITHER, ("stopPrice", "trailingDelta"))
 _QUANTITY_MISSING = Refusal(Reason.PARAMETERS_EITHER, ("quantity", "quoteOrderQty"))
 
@@ -371,8 +372,13 @@ def all_orders(desk: Desk, call: Call) -> bytes | Refusal:
 
 
 def check_span(values: Mapping[str, Any]) -> Refusal | None:
-    """At most 24 hours between `startTime` and `endTime` (-1127); the millisecond of the end counts whole."""
+    """At most 24 hours between `startTime` and `endTime` (-1127); the millisecond of the end counts whole.
+
+    An end before the start counts as malformed, as Binance answers it.
+    """
     start_us, end_us = values["startTime"], values["endTime"]
+    if start_us is not None and end_us is not None and end_us < start_us:
+        return _END_BEFORE_START
     if (
         start_us is not None
         and end_us is not None

@@ -34,7 +34,8 @@ _STATUS = enum("symbolStatus", spot_general.SYMBOL_STATUSES, Reason.SYMBOL_STATU
 _TICKER_TYPE = enum("type", ("FULL", "MINI"), Reason.TICKER_TYPE_INVALID, default="FULL")
 _LIMIT = limit(500, 1000)
 _CANCEL_RESTRICTIONS = enum("cancelRestrictions", spot_orders.CANCEL_RESTRICTIONS, Reason.CANCEL_RESTRICTIONS_INVALID)
-_EITHER_ID = ("orderId", "origClientOrderId")
+#: In the order in which Binance's message names them.
+_EITHER_ID = ("origClientOrderId", "orderId")
 
 _CANDLES: tuple[Parameter, ...] = (
     _SYMBOL,

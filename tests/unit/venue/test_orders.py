@@ -324,7 +324,7 @@ def test_nobody_cancels_another_accounts_order(desk: SpotDesk) -> None:
 def test_two_ids_must_name_the_same_order(desk: SpotDesk) -> None:
     order_id = desk.rest(1, "BUY", "1", "30000", client_order_id="mine")
     outcome = desk.cancel(1, order_id, original_client_order_id="other")
-    assert refused(outcome) is Reason.CLIENT_ORDER_ID_MISMATCH
+    assert refused(outcome) is Reason.CANCEL_ID_MISMATCH
     desk.cancel(1, order_id, original_client_order_id="mine")
 
 
