@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from sparekey.sequencer.frames import encode
 from sparekey.terms.refusals import Refusal
-from sparekey.venue.effects import ClosedOrder
+from sparekey.venue.book_watch import watch_book
+from sparekey.venue.effects import BookChanged, ClosedOrder
 from sparekey.venue.events import Filled, OrderPlaced, OrderStarted
 from tests.naive_venue import NaiveOrder, NaiveVenue
 from tests.spot_desk import FixedQuotes, SpotDesk, units
+from tests.unit.venue.test_book_watch import LocalBook
 
 ACCOUNTS = (1, 2, 3)
 STEP = Decimal("0.00001")
@@ -112,6 +114,9 @@ class Pair:
         self.naive = NaiveVenue(STEP, {account: [Decimal(10), Decimal(1_000_000)] for account in ACCOUNTS})
         self.placed: list[tuple[int, int]] = []
         self.refusals: Counter[str] = Counter()
+        #: what somebody knows of the book who is told of its changes alone
+        self.told = LocalBook(*watch_book(self.desk.state, "BTCUSDT"))
+        self.heard = 0
 
     def act(self, action: Action) -> None:
         account, kind, side, _, _, chosen, _ = action
@@ -170,6 +175,11 @@ class Pair:
                 key=lambda order: (sign * (order.price or 0), order.place_in_line),
             )
             assert mine == [(order.number, order.price, order.left, order.shown) for order in theirs]
+        for effect in self.desk.effects[self.heard :]:
+            if isinstance(effect, BookChanged):
+                self.told.hear(effect)
+        self.heard = len(self.desk.effects)
+        assert self.told.levels() == tuple(map(list, self.desk.state.depth("BTCUSDT", 1_000)))
         waiting = {
             order.order_id: (order.trailing_us >= 0, decimal(order.best_seen) or None)
             for order in market.orders.values()

@@ -352,6 +352,28 @@ def test_an_order_that_waits_is_armed_and_not_started(desk: SpotDesk) -> None:
     assert events[0].waits
 
 
+def test_a_test_order_asks_the_same_and_leaves_nothing(desk: SpotDesk) -> None:
+    before = encode(desk.shard.dump())
+    stop = {"type": "STOP_LOSS_LIMIT", "check_only": True}
+    assert desk.order(1, "BUY", "1", "31000", stop="31000", **stop) == ()
+    assert refused(desk.order(1, "BUY", "1", "31000", stop="30000", **stop)) is Reason.WOULD_TRIGGER
+    assert refused(desk.order(1, "BUY", "90", "31000", stop="31000", **stop)) is Reason.BALANCE_INSUFFICIENT
+    assert encode(desk.shard.dump()) == before
+
+
+def test_a_watched_account_hears_why_its_triggered_order_was_rejected() -> None:
+    desk = SpotDesk(peg_allowed=True)
+    desk.trade("30000")
+    desk.state.watched.add(1)
+    order_id = wait(desk, 1, "SELL", "1", "", type="STOP_LOSS_LIMIT", stop="29000", peg_price_type="MARKET_PEG")
+    desk.trade("29000")
+    reports = [one for one in desk.effects if isinstance(one, OrderReported) and one.order.order_id == order_id]
+    assert [(one.execution, one.status, one.order.expiry_reason, one.order.working_us) for one in reports] == [
+        ("NEW", "NEW", "", -1),
+        ("EXPIRED", "EXPIRED", "REJECTED", -1),
+    ]
+
+
 # --- trailing stops --------------------------------------------------------------------------------------------------
 
 
