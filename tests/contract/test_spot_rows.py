@@ -423,7 +423,6 @@ def test_allocations_take_only_the_documented_combinations_and_a_day_at_most(bot
         ({"strategyType": "5"}, -1134),
         ({"symbol": "NOPE"}, -1121),
         ({"symbol": "ETHUSDT", "price": "3000"}, -1020),
-        ({"quantity": "20"}, -2010),
     ],
 )
 def test_a_routed_order_is_refused_as_documented_and_so_is_its_test(
@@ -433,6 +432,14 @@ def test_a_routed_order_is_refused_as_documented_and_so_is_its_test(
     open_before = buyer("GET", "/api/v3/openOrders").body
     assert [routed(buyer, path, **changes).code for path in ("", "/test")] == [code, code]
     assert buyer("GET", "/api/v3/openOrders").body == open_before
+
+
+def test_what_the_engine_would_refuse_passes_a_test_order_routed_or_not(both: tuple[Caller, Caller]) -> None:
+    """The documents: it is validated, but not sent into the matching engine."""
+    buyer = both[0]
+    assert [routed(buyer, path, quantity="20").code for path in ("", "/test")] == [-2010, 0]
+    plain = SYMBOL | {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "20", "price": "60000"}
+    assert [buyer("POST", f"/api/v3/order{path}", plain).code for path in ("", "/test")] == [-2010, 0]
 
 
 def test_a_routed_test_order_does_nothing_and_tells_its_commission(both: tuple[Caller, Caller]) -> None:

@@ -39,7 +39,8 @@ class Fund(Command, frozen=True):
 class PlaceOrder(Command, frozen=True):
     """One order. Amounts in 1e-8 units, 0 = not sent; texts empty = not sent.
 
-    `check_only` is the test order: all checks, no effect. `routed`: books of other symbols may fill it, too.
+    `check_only` is the test order: all checks before the engine's, no effect. `routed`: books of other symbols may fill
+    it, too.
     """
 
     admission: Admission

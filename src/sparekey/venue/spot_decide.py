@@ -81,8 +81,11 @@ def decide(state: SpotState, command: Any, now_us: int) -> Decision:
 
 
 def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision:
+    """A test order never reaches the engine (spot REST, "Test new order"): balance, book and ids are not asked for."""
     market = judge_placement(state, command, now_us, counted=not command.check_only)
-    return market if isinstance(market, Refusal) else enter_order(state, market, command, now_us)
+    if isinstance(market, Refusal):
+        return market
+    return () if command.check_only else enter_order(state, market, command, now_us)
 
 
 def judge_placement(state: SpotState, command: PlaceOrder, now_us: int, *, counted: bool) -> SymbolMarket | Refusal:
@@ -162,8 +165,6 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
     )
     if isinstance(beginning, Refusal):
         return beginning
-    if command.check_only:
-        return ()
     placed = OrderPlaced(
         command.symbol,
         order_id,

@@ -159,7 +159,7 @@ def detail_of(values: Mapping[str, Any]) -> str:
 
 
 def check_order(desk: Desk, call: Call, *, routed: bool = False) -> bytes | Refusal:
-    """POST /api/v3/order/test and /api/v3/sor/order/test: every check of a placement, no effect."""
+    """POST /api/v3/order/test and /api/v3/sor/order/test: what is asked before the engine sees an order; no effect."""
     rules = desk.spot.rules(call.values["symbol"])
     if rules is None:
         return _SYMBOL_UNKNOWN

@@ -356,11 +356,14 @@ def test_an_admission_older_than_the_keys_fence_is_refused(desk: SpotDesk) -> No
     assert desk.do(Fence(1, 1)) == ()
 
 
-def test_a_test_order_has_every_check_and_no_effect(desk: SpotDesk) -> None:
+def test_a_test_order_is_judged_by_the_filters_never_reaches_the_engine_and_has_no_effect(desk: SpotDesk) -> None:
+    desk.rest(2, "SELL", "1", "30000", client_order_id="taken")
     before = desk.shard.dump()
     assert desk.order(1, "BUY", "1", "30000", check_only=True) == ()
     assert refused(desk.order(1, "BUY", "1", "30000.001", check_only=True)) is Reason.FILTER_FAILED
-    assert refused(desk.order(1, "BUY", "100", "30000", check_only=True)) is Reason.BALANCE_INSUFFICIENT
+    assert desk.order(1, "BUY", "100", "30000", check_only=True) == ()  # more than it can pay
+    assert desk.order(1, "BUY", "1", "30001", type="LIMIT_MAKER", check_only=True) == ()
+    assert desk.order(2, "SELL", "1", "30000", client_order_id="taken", check_only=True) == ()
     assert desk.shard.dump() == before
 
 

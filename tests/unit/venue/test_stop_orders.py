@@ -352,12 +352,14 @@ def test_an_order_that_waits_is_armed_and_not_started(desk: SpotDesk) -> None:
     assert events[0].waits
 
 
-def test_a_test_order_asks_the_same_and_leaves_nothing(desk: SpotDesk) -> None:
+def test_a_test_order_is_filtered_alike_and_leaves_nothing(desk: SpotDesk) -> None:
     before = encode(desk.shard.dump())
     stop = {"type": "STOP_LOSS_LIMIT", "check_only": True}
     assert desk.order(1, "BUY", "1", "31000", stop="31000", **stop) == ()
-    assert refused(desk.order(1, "BUY", "1", "31000", stop="30000", **stop)) is Reason.WOULD_TRIGGER
-    assert refused(desk.order(1, "BUY", "90", "31000", stop="31000", **stop)) is Reason.BALANCE_INSUFFICIENT
+    assert refused(desk.order(1, "BUY", "1", "31000", stop="31000.001", **stop)) is Reason.FILTER_FAILED
+    # The engine's questions: whether it would trigger at once, and who pays.
+    assert desk.order(1, "BUY", "1", "31000", stop="30000", **stop) == ()
+    assert desk.order(1, "BUY", "90", "31000", stop="31000", **stop) == ()
     assert encode(desk.shard.dump()) == before
 
 
