@@ -153,7 +153,7 @@ def _take_or_rest(state: SpotState, market: SymbolMarket, intent: Intent, now_us
         quantity=quantity,
         quote_quantity=0,
         prevention_mode=intent.prevention_mode,
-        bounds=market.price_bounds(is_buy, now_us),
+        bounds=None if market.rules.price_range is None else market.price_bounds(is_buy, now_us),
         routed_to=routed_to,
     )
     if intent.time_in_force == "FOK" and result.executed < quantity:
@@ -206,7 +206,7 @@ def _take(state: SpotState, market: SymbolMarket, intent: Intent, now_us: int) -
         quantity=intent.quantity,
         quote_quantity=intent.quote_quantity,
         prevention_mode=intent.prevention_mode,
-        bounds=market.price_bounds(is_buy, now_us),
+        bounds=None if market.rules.price_range is None else market.price_bounds(is_buy, now_us),
         routed_to=_other_books(state, market) if intent.routed else (),
     )
     if intent.quote_quantity:
