@@ -125,3 +125,36 @@ def test_ignoring_a_rate_limit_is_a_ban_for_the_official_sdk(venue: Venue, tmp_p
                 ask_until_refused(241)
             except TooManyRequestsError:
                 continue
+
+
+@pytest.mark.venue(profile="off")
+@pytest.mark.usefixtures("no_type_warnings")
+def test_the_official_sdk_routes_orders_and_asks_for_rules_and_prices(venue: Venue, tmp_path: Path) -> None:
+    api = rest(venue, venue.key(fund={"USDT": "50000", "USDC": "50000", "BTC": "1"}), tmp_path)
+    seller = rest(venue, venue.key(fund={"BTC": "1"}), tmp_path)
+    limit = {"type": "LIMIT", "time_in_force": "GTC", "price": 60000}
+    seller.new_order(symbol="BTCUSDC", side="SELL", quantity=0.3, **limit)
+    api.new_order(symbol="BTCUSDC", side="BUY", quantity=0.1, **limit)
+
+    reference = api.reference_price(symbol="BTCUSDC").data()
+    assert reference.reference_price == "60000.00000000"
+    calculation = api.reference_price_calculation(symbol="BTCUSDC").data()
+    assert (calculation.calculation_type, calculation.bucket_width_ms) == ("ARITHMETIC_MEAN", 60_000)
+    [rules] = api.execution_rules(symbol="BTCUSDC").data().symbol_rules
+    assert rules.rules[0].bid_limit_mult_up == "1.05000000"
+    filters = api.my_filters(symbol="BTCUSDC").data()
+    assert filters.asset_filters[0].actual_instance.limit == "5000000.00000000"
+    assert api.historical_block_trades(symbol="BTCUSDT", from_id=1).data() == []
+
+    assert api.sor_order_test(symbol="BTCUSDT", side="BUY", quantity=0.1, **limit).data() is not None
+    routed = api.sor_order(symbol="BTCUSDT", side="BUY", quantity=0.1, **limit).data()
+    assert (routed.status, routed.used_sor, routed.fills[0].match_type) == ("FILLED", True, "ONE_PARTY_TRADE_REPORT")
+    [allocation] = api.my_allocations(symbol="BTCUSDT", order_id=routed.order_id).data()
+    assert (allocation.allocation_id, allocation.qty) == (routed.fills[0].alloc_id, "0.10000000")
+
+    stopped = api.new_order(symbol="BTCUSDT", side="SELL", quantity=0.1, **limit).data()
+    taker = api.new_order(
+        symbol="BTCUSDT", side="BUY", quantity=0.1, self_trade_prevention_mode="EXPIRE_MAKER", **limit
+    ).data()
+    [match] = api.my_prevented_matches(symbol="BTCUSDT", order_id=taker.order_id).data()
+    assert (match.maker_order_id, match.maker_prevented_quantity) == (stopped.order_id, "0.10000000")
