@@ -262,7 +262,8 @@ def test_execution_rules_refuse_what_the_documents_refuse(trader: Caller) -> Non
         ({"symbol": "NOPE"}, -1121),
         ({"symbols": '["BTCUSDC","NOPE"]'}, -1121),
         ({"symbols": '["BTCUSDC","BTCUSDC"]'}, -1151),
-        ({"symbols": "[BTCUSDC]"}, -1135),
+        ({"symbols": "[BTCUSDC]"}, -1100),
+        ({"symbols": '["BTCUSDC", "BTCUSDT"]'}, -1100),
         ({"symbolStatus": "CLOSED"}, -1122),
     ]
     assert [rules_of(trader, **sent).code for sent, _ in refused] == [code for _, code in refused]

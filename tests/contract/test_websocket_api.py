@@ -195,7 +195,8 @@ def test_numbers_may_be_numbers_and_arrays_may_be_text(caller: WebsocketCaller, 
         ("depth", {"symbol": ["BTCUSDT"]}, -1100, None),
         ("depth", {"symbol": "BTCUSDT", "more": 1}, -1104, None),
         ("ping", {"more": 1}, -1101, "Too many parameters; expected '0' and received '1'."),
-        ("exchangeInfo", {"symbols": [1, 2]}, -1135, "JSON sent for parameter 'symbols' is not valid"),
+        ("exchangeInfo", {"symbols": [1, 2]}, -1100, None),
+        ("exchangeInfo", {"permissions": [1, 2]}, -1135, "JSON sent for parameter 'permissions' is not valid"),
         ("time", {"returnRateLimits": "perhaps"}, -1130, "Data sent for parameter 'returnRateLimits' is not valid."),
         ("klines", {"symbol": "BTCUSDT", "interval": "2m"}, -1120, "Invalid interval."),
     ],
@@ -611,3 +612,11 @@ def test_calls_are_logged_with_their_method_and_no_signature(venue: Venue, calle
     first, second = venue.calls(credentials)
     assert (first["method"], first["path"], first["http"]) == ("WS", "/ws-api/v3/order.place", 200)
     assert (second["code"], second["reason"]) == (-1121, "symbol-unknown")
+
+
+def test_an_array_may_be_spelled_with_blanks_here(caller: WebsocketCaller) -> None:
+    """Over REST it may not; here it is JSON within JSON, as the documents' samples spell it."""
+    asked = '{"id": 1, "method": "ticker.price", "params": {"symbols": ["BTCUSDT", "ETHUSDT"]}}'
+    told = caller.say(asked)
+    assert told["status"] == 200
+    assert [row["symbol"] for row in told["result"]] == ["BTCUSDT", "ETHUSDT"]

@@ -140,7 +140,8 @@ def test_the_official_sdk_routes_orders_and_asks_for_rules_and_prices(venue: Ven
     assert reference.reference_price == "60000.00000000"
     calculation = api.reference_price_calculation(symbol="BTCUSDC").data()
     assert (calculation.calculation_type, calculation.bucket_width_ms) == ("ARITHMETIC_MEAN", 60_000)
-    [rules] = api.execution_rules(symbol="BTCUSDC").data().symbol_rules
+    rules, others = api.execution_rules(symbols=["BTCUSDC", "BTCUSDT"]).data().symbol_rules
+    assert (others.symbol, others.rules) == ("BTCUSDT", [])
     assert rules.rules[0].bid_limit_mult_up == "1.05000000"
     filters = api.my_filters(symbol="BTCUSDC").data()
     assert filters.asset_filters[0].actual_instance.limit == "5000000.00000000"

@@ -93,9 +93,11 @@ def _parse_unusual(message: bytes) -> Frame:
 
 
 def _raw_text(raw: bytes) -> str:
-    """`null` counts as sent empty, which is how Binance's messages speak of it."""
+    """`null` counts as sent empty, which is how Binance's messages speak of it. Blanks in an array do not count."""
     if raw.startswith(b'"'):
         return _decode_text(raw)
+    if raw.startswith(b"["):
+        raw = msgspec.json.format(raw, indent=-1)
     return "" if raw == _NULL else raw.decode()
 
 
