@@ -48,9 +48,10 @@ class Ear:
 
 
 class MarketDesk:
-    """`prints`: everything that was ever printed here, in order."""
+    """`prints`: everything that was ever printed here, in order. `feeds`: its commits reach the feed by themselves."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, feeds: bool = True) -> None:
+        self._feeds = feeds
         self.now_us = BIRTH_US
         self.loop = Loop()
         shard, self.participants = fresh_shard()
@@ -82,8 +83,10 @@ class MarketDesk:
     def receive(self, published: Sequence[Published]) -> None:
         for one in published:
             self.prints += [effect for effect in one.effects if isinstance(effect, Print)]
-            self.feed.tell(one)
-        self.feed.heard(published[-1].position)
+            if self._feeds:
+                self.feed.tell(one)
+        if self._feeds:
+            self.feed.heard(published[-1].position)
 
     def apply(self, *commands: Any) -> None:
         """Without a commit."""

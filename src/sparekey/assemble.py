@@ -68,6 +68,7 @@ from sparekey.server.handover import ForeignHttp, StartFailed
 from sparekey.server.health import Health
 from sparekey.server.http import HttpServer
 from sparekey.server.listeners import CannotListen, Opened, listen, open_port, raise_file_limit, stop_listening
+from sparekey.server.market_pulse import MarketPulse
 from sparekey.server.sockets import Sockets
 from sparekey.server.streams import Streams
 from sparekey.server.tally import Tally
@@ -93,6 +94,7 @@ from sparekey.venue.listing import SymbolRules
 from sparekey.venue.spot_shard import SpotShard
 from sparekey.wire.application import Application
 from sparekey.wire.desk import Desk
+from sparekey.wire.market_feed import MarketFeed
 from sparekey.wire.routes import load_methods, load_routes
 from sparekey.wire.stream_door import StreamDoor
 from sparekey.wire.table import cancels_of
@@ -480,6 +482,10 @@ class Running:
         door.on_end = self._receipts.stream_closed
         self._ledger.on_ban = self._part_with
         sockets = Sockets(feed, door)
+        market = MarketFeed(self._spot, self._views, lambda: sequencer.position, lambda: sequencer.durable_position)
+        pulse = MarketPulse(market, sockets, self._clocks.wire_us, self._loop.call_later, sequencer.hurry)
+        self._closing.callback(pulse.stop)
+        sequencer.add_consumer(pulse)
         sequencer.add_consumer(sockets)
         tally = Tally()
         self._audience = Audience(tally, lambda: self._server.connections, _monotonic_us)
@@ -519,7 +525,7 @@ class Running:
         self._server = HttpServer(
             self._application,
             foreign=self._foreign,
-            upgrades=(ApiService(sockets, self._websocket_api), Streams(sockets)),
+            upgrades=(ApiService(sockets, self._websocket_api), Streams(sockets, market)),
             **shared,
         )
 

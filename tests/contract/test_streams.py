@@ -23,7 +23,10 @@ from sparekey.server.streams import Streams
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.effects import BalanceAdjusted
+from sparekey.venue.liquidity import NoParticipants
+from sparekey.venue.spot_state import SpotState
 from sparekey.wire.listen_keys import VALIDITY_US, ListenKey, ListenKeys
+from sparekey.wire.market_feed import MarketFeed
 from sparekey.wire.user_data import UserDataFeed
 from tests.served import Served
 
@@ -67,6 +70,10 @@ class PlainDoor:
         return self.listen_keys.open("spot", account_id, key_id, self.now_us)
 
 
+def no_views() -> Any:
+    """Of a market without symbols nobody asks for any."""
+
+
 class Streaming:
     def __init__(self, limits: SocketLimits = LIMITS) -> None:
         self.door = PlainDoor()
@@ -74,7 +81,8 @@ class Streaming:
         self.watched: set[int] = set()
         feed = UserDataFeed(self.watched, lambda: self.position)
         self.sockets = Sockets(feed, self.door, limits=limits, monotonic_s=lambda: self.served.now_s)  # type: ignore[arg-type]
-        self.served = Served(upgrades=(Streams(self.sockets),))
+        self.market = MarketFeed(SpotState(NoParticipants()), no_views(), lambda: self.position, lambda: self.position)
+        self.served = Served(upgrades=(Streams(self.sockets, self.market),))
         self.peers: list[Peer] = []
 
     def peer(self, target: str = "/ws", **options: Any) -> Peer:
@@ -236,13 +244,6 @@ def test_addresses_without_a_stream_are_let_in_and_stay_silent(streaming: Stream
     assert peer.silent()
 
 
-@pytest.mark.parametrize("target", ["/ws/btcusdt@trade", "/stream?streams=btcusdt@depth/x", "/ws/!miniTicker@arr"])
-def test_a_market_stream_is_refused_and_said_to_be_missing(streaming: Streaming, target: str) -> None:
-    status, code, text = refused(streaming, target)
-    assert (status, code) == (501, -1000)
-    assert text.startswith("Market streams are not served yet: ")
-
-
 @pytest.mark.parametrize(
     "target", ["/ws-api/v3", "/ws-fapi/v1", "/ws-dapi/v1", "/fstream/ws", "/fstream/private/ws", "/dstream/stream"]
 )
@@ -382,7 +383,6 @@ def test_the_property_combined_decides_how_later_events_are_wrapped(streaming: S
 
 
 _BAD_ID = "Invalid request: request ID must be an unsigned integer"
-_MARKET = "Invalid request: market streams are not served yet: btcusdt@trade"
 _UNKNOWN = (
     "Invalid request: unknown variant `ORDER`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`,"
     " `SET_PROPERTY`, `GET_PROPERTY` at line 1 column 17"
@@ -408,7 +408,6 @@ _UNKNOWN = (
         ('{"method":"SUBSCRIBE","params":[1],"id":1}', 2, "Invalid request: invalid stream", 1),
         ('{"method":"SUBSCRIBE","params":["no\\"name"],"id":1}', 2, "Invalid request: invalid stream", 1),
         ('{"method":"SUBSCRIBE","params":["nothing"],"id":1}', 2, "Invalid request: invalid stream", 1),
-        ('{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}', 2, _MARKET, 1),
         ('{"method":"GET_PROPERTY","params":["speed"],"id":1}', 0, "Unknown property", 1),
         ('{"method":"GET_PROPERTY","params":[],"id":1}', 2, "Invalid request: property name must be a string", 1),
         ('{"method":"GET_PROPERTY","params":["combined",true],"id":1}', 2, "Invalid request: too many parameters", 1),
@@ -429,7 +428,7 @@ def test_what_cannot_be_obeyed_is_answered_with_the_documented_error(
 def test_a_subscription_is_made_as_a_whole_or_not_at_all(streaming: Streaming) -> None:
     text = streaming.door.key()
     peer = streaming.peer()
-    assert "error" in peer.ask({"method": "SUBSCRIBE", "params": [text, "btcusdt@trade"], "id": 1})
+    assert "error" in peer.ask({"method": "SUBSCRIBE", "params": [text, "nothing"], "id": 1})
     assert streaming.watched == set()
     streaming.door.revoked.add(1)
     assert peer.ask({"method": "SUBSCRIBE", "params": [text], "id": 2})["error"]["code"] == -2015

@@ -118,11 +118,18 @@ class Sockets:
         except Exception:
             # Better no stream than one with a gap that nobody sees: clients connect anew and ask over REST.
             _log.exception("streams cannot tell what happened; they are closed")
-            for connection in list(self.connections):
-                connection.end(CloseCode.INTERNAL_ERROR, "Events were lost.")
+            self.end_all("Events were lost.")
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was buffered."""
         buffering, self._buffering = self._buffering, []
         for connection in buffering:
             connection.flush()
+
+    def end_all(self, reason: str) -> None:
+        for connection in list(self.connections):
+            connection.end(CloseCode.INTERNAL_ERROR, reason)
 
     def note_buffering(self, connection: Socket) -> None:
         self._buffering.append(connection)
@@ -365,9 +372,13 @@ class Socket(asyncio.Protocol):
 
     def buffer(self, payload: bytes) -> None:
         """A text for the next `flush`, which comes with the commit's other ones."""
+        self.buffer_frame(text_frame(payload))
+
+    def buffer_frame(self, frame: bytes) -> None:
+        """The same for a text that is framed already, for all who hear it."""
         if not self._pending:
             self.sockets.note_buffering(self)
-        self._pending.append(text_frame(payload))
+        self._pending.append(frame)
 
     def say(self, payload: bytes) -> None:
         """A text for the next `flush`, which is the caller's to do."""

@@ -6,16 +6,18 @@ Limits: Binance spot, "WebSocket streams".
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from websockets.frames import CloseCode
 from websockets.server import ServerProtocol
 
 from sparekey.server.http import HttpServer
-from sparekey.server.sockets import Service, Socket, Sockets, refused_reply, unserved_reply
+from sparekey.server.sockets import Service, Socket, Sockets, refused_reply, text_frame, unserved_reply
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.errors import public_error
 from sparekey.wire.listen_keys import ListenKey, is_listen_key
+from sparekey.wire.market_feed import MarketEvent, MarketFeed
 from sparekey.wire.requests import Reply, Request
 from sparekey.wire.stream_control import (
     Control,
@@ -35,7 +37,11 @@ _GATE_CLOSED: Final = "The API key may no longer read this stream."
 
 
 class Streams(Service):
-    """Opens streams, single, combined and bare."""
+    """Opens streams, single, combined and bare: the market's, and accounts' by their listenKeys."""
+
+    def __init__(self, sockets: Sockets, market: MarketFeed) -> None:
+        super().__init__(sockets)
+        self.market = market
 
     def owns(self, path: bytes) -> bool:
         return is_stream_path(path)
@@ -57,8 +63,8 @@ class Streams(Service):
         keys: list[ListenKey] = []
         dead: list[str] = []
         for name in target.names:
-            if is_market_stream(name):
-                return unserved_reply(f"Market streams are not served yet: {name[:128]}")
+            if target.public or is_market_stream(name):
+                continue
             key = door.find(name)
             # A name that is no listenKey is let in and stays silent: clients open `/ws/0` and subscribe later.
             if key is None and is_listen_key(name):
@@ -72,8 +78,8 @@ class Streams(Service):
         if isinstance(hands, Reply):
             return hands
         protocol, rest = hands
-        connection = StreamConnection(self.sockets, server, transport, protocol, request.ip, target)
-        connection.listen(keys, dead, rest)
+        connection = StreamConnection(self, server, transport, protocol, request.ip, target)
+        connection.listen(target.names, keys, dead, rest)
         reply = Reply(101, b"")
         if keys:
             reply.api_key = door.api_key(keys[0])
@@ -81,28 +87,36 @@ class Streams(Service):
 
 
 class StreamConnection(Socket):
-    """One client's streams."""
+    """One client's streams. Implements `wire.market_feed.MarketListener`."""
 
     def __init__(
         self,
-        sockets: Sockets,
+        streams: Streams,
         server: HttpServer,
         transport: asyncio.Transport,
         protocol: ServerProtocol,
         ip: str,
         target: Target,
     ) -> None:
+        sockets = streams.sockets
         super().__init__(sockets, server, transport, protocol, ip, sockets.limits.messages_per_s)
         self.combined = target.combined
         self.microseconds = target.microseconds
-        #: by name, in the order in which they were asked for
-        self._subscriptions: dict[str, Subscription] = {}
+        self._public = target.public
+        self._market = streams.market
+        #: by name, in the order in which they were asked for; None: a stream of the market
+        self._subscriptions: dict[str, Subscription | None] = {}
 
-    def listen(self, keys: list[ListenKey], dead: list[str], data: bytes) -> None:
-        """Listen to `keys`; say of `dead` ones that they are, which a bot that comes back after an outage must know."""
+    def listen(self, names: Sequence[str], keys: list[ListenKey], dead: list[str], data: bytes) -> None:
+        """Listen to what was asked for, `keys` among it; say of `dead` ones that they are, which a bot that comes back
+        after an outage must know."""
         self.begin()
-        for key in keys:
-            self._subscribe(key)
+        accounts = {key.text: key for key in keys}
+        for name in names:
+            if name in accounts:
+                self._subscribe(accounts[name])
+            elif is_market_stream(name):
+                self._hear_market(name)
         self.write_protocol()
         for name in dead:
             self._say_expired(name)
@@ -139,13 +153,15 @@ class StreamConnection(Socket):
     def _subscribe_all(self, control: Control) -> bytes:
         """All of the streams or none."""
         keys: list[ListenKey] = []
+        market: list[str] = []
         door = self.sockets.door
         for name in control.names:
             if name in self._subscriptions:
                 continue
             if is_market_stream(name):
-                return error_reply(2, f"Invalid request: market streams are not served yet: {name}", control.id)
-            key = door.find(name)
+                market.append(name)
+                continue
+            key = None if self._public else door.find(name)
             if key is None:
                 return error_reply(2, "Invalid request: invalid stream", control.id)
             refusal = door.judge(key, self.ip)
@@ -153,19 +169,29 @@ class StreamConnection(Socket):
                 error = public_error(refusal)
                 return error_reply(error.code, error.text, control.id)
             keys.append(key)
-        if len(self._subscriptions) + len(keys) > self.sockets.limits.streams:
+        if len(self._subscriptions) + len(keys) + len(market) > self.sockets.limits.streams:
             return error_reply(2, f"Invalid request: more than {self.sockets.limits.streams} streams", control.id)
         for key in keys:
             self._subscribe(key)
+        for name in market:
+            self._hear_market(name)
         return result_reply(None, control.id)
 
     def _subscribe(self, key: ListenKey) -> None:
         subscription = self._subscriptions[key.text] = Subscription(self, key)
         self.sockets.feed.listen(key.account_id, subscription)
 
+    def _hear_market(self, name: str) -> None:
+        self._subscriptions[name] = None
+        self._market.listen(name, self, self.sockets.door.clocks.wire_us())
+
     def _unsubscribe(self, name: str) -> None:
-        subscription = self._subscriptions.pop(name, None)
-        if subscription is not None:
+        if name not in self._subscriptions:
+            return
+        subscription = self._subscriptions.pop(name)
+        if subscription is None:
+            self._market.leave(name, self)
+        else:
             self.sockets.feed.leave(subscription.key.account_id, subscription)
 
     def leave(self) -> None:
@@ -179,6 +205,16 @@ class StreamConnection(Socket):
         """Buffer an event for the next `flush`."""
         self.buffer(combined(stream, payload) if self.combined else payload)
 
+    def tell_market(self, event: MarketEvent) -> None:
+        """As `push`, with a frame that is made once for all who hear it in the same way."""
+        way = 2 * self.combined + self.microseconds
+        frame = event.frames[way]
+        if frame is None:
+            payload = event.payload(self.microseconds)
+            frame = text_frame(combined(event.stream, payload) if self.combined else payload)
+            event.frames[way] = frame
+        self.buffer_frame(frame)
+
     def recheck(self) -> None:
         """End what may not go on: an expired listenKey's stream with its event, a revoked API key's connection."""
         door = self.sockets.door
@@ -186,6 +222,8 @@ class StreamConnection(Socket):
             return
         now_us = door.clocks.policy_us()
         for subscription in list(self._subscriptions.values()):
+            if subscription is None:
+                continue
             key = subscription.key
             if door.judge(key, self.ip) is not None:
                 door.on_end(key.key_id, self.ip)

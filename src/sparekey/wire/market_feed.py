@@ -177,23 +177,25 @@ class MarketFeed:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def tell(self, published: Published) -> None:
-        """A record of the spot shard has become durable."""
+        """A record of the spot shard has become durable: first its trades are told, then what they left of the book."""
         if not self._symbols:
             return
         if published.record.time_us > self.now_us:
             self.now_us = published.record.time_us
+        symbols = self._symbols
         prints: dict[str, list[Print]] = {}
+        books: list[BookChanged] = []
         for effect in published.effects:
             kind = effect.__class__
             if kind is Print:
-                if effect.symbol in self._symbols:
+                if effect.symbol in symbols:
                     prints.setdefault(effect.symbol, []).append(effect)
-            elif kind is BookChanged:
-                followed = self._symbols.get(effect.symbol)
-                if followed is not None:
-                    followed.hear_book(effect, published.position)
+            elif kind is BookChanged and effect.symbol in symbols:
+                books.append(effect)
         for symbol, printed in prints.items():
-            self._symbols[symbol].hear_prints(printed)
+            symbols[symbol].hear_prints(printed)
+        for told in books:
+            symbols[told.symbol].hear_book(told, published.position)
 
     def pulse(self, now_us: int) -> bool:
         """Time has come for what is timed. False: it waits for records that were applied before and are not durable."""

@@ -28,15 +28,17 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 #: Addresses of streams that do not exist here yet.
-_UNSERVED = (b"/ws-api/", b"/ws-fapi/", b"/ws-dapi/", b"/fstream/", b"/dstream/", b"/data-stream/")
+_UNSERVED = (b"/ws-api/", b"/ws-fapi/", b"/ws-dapi/", b"/fstream/", b"/dstream/")
 _RAW = (b"/ws", b"/stream/ws")
+#: Streams of the market alone, as the host of public data has them.
+_PUBLIC = b"/data-stream"
 
 
 def is_stream_path(path: bytes) -> bool:
     """Whether a path belongs to WebSockets, served or not."""
     return (
         path in (b"/ws", b"/stream", b"/fstream", b"/dstream")
-        or path.startswith((b"/ws/", b"/stream/"))
+        or path.startswith((b"/ws/", b"/stream/", _PUBLIC + b"/"))
         or path.startswith(_UNSERVED)
     )
 
@@ -51,15 +53,18 @@ def is_market_stream(name: str) -> bool:
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a URL asks for."""
+    """What a URL asks for. `public`: streams of the market, and no account's."""
 
     names: tuple[str, ...]
     combined: bool
     microseconds: bool
+    public: bool = False
 
 
 def parse_target(path: bytes, query: bytes) -> Target | Refusal:
     """`/ws`, `/ws/<name>`, `/stream`, `/stream?streams=<name>/<name>`, each with `timeUnit`."""
+    public = path.startswith(_PUBLIC)
+    path = path.removeprefix(_PUBLIC)
     values = split_pairs(query)
     if isinstance(values, Refusal):
         return values
@@ -67,7 +72,8 @@ def parse_target(path: bytes, query: bytes) -> Target | Refusal:
     if unit not in ("", "MILLISECOND", "millisecond", "MICROSECOND", "microsecond"):
         return Refusal(Reason.TIME_UNIT_INVALID)
     combined = path == b"/stream" or path == b"/stream/"
-    text = values.get("streams", "") if combined else ""
+    # No name has a space, but some have a plus, which stands for one in a query.
+    text = values.get("streams", "").replace(" ", "+") if combined else ""
     if not combined:
         for prefix in _RAW:
             if path == prefix or path.startswith(prefix + b"/"):
@@ -76,7 +82,7 @@ def parse_target(path: bytes, query: bytes) -> Target | Refusal:
         else:
             return Refusal(Reason.ROUTE_UNKNOWN)
     names = dict.fromkeys(name for name in text.split("/") if name)
-    return Target(tuple(names), combined, unit in ("MICROSECOND", "microsecond"))
+    return Target(tuple(names), combined, unit in ("MICROSECOND", "microsecond"), public)
 
 
 class Control(msgspec.Struct, frozen=True):
