@@ -40,7 +40,7 @@ class LocalBook:
 
 
 def test_a_watched_book_is_told_change_by_change_in_a_live_market() -> None:
-    """Ticks, takers, orders that rest, trade and are cancelled, and self-trade prevention, on three symbols."""
+    """Ticks, takers, orders that rest, trade and prevent each other, icebergs among them, on three symbols."""
     chance = random.Random(5)
     live = LiveMarket()
     live.fund(BTC="1000", ETH="1000", USDT="100000000")
@@ -60,7 +60,8 @@ def test_a_watched_book_is_told_change_by_change_in_a_live_market() -> None:
         else:
             level = chance.choice((bids, asks))[chance.randrange(12)]
             side = chance.choice(("BUY", "SELL"))
-            live.order(symbol, side, "LIMIT", quantity="0.05", price=format_money(level[0]))
+            iceberg = {"iceberg_quantity": "0.02"} if act == 2 else {}
+            live.order(symbol, side, "LIMIT", quantity="0.05", price=format_money(level[0]), **iceberg)
         for effect in live.effects:
             if isinstance(effect, BookChanged):
                 books[effect.symbol].hear(effect)
