@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from sparekey.terms.money import format_money
 from sparekey.venue.book_watch import leave_book, watch_book
 from sparekey.venue.effects import BookChanged
-from tests.spot_desk import FixedQuotes, SpotDesk
+from sparekey.venue.events import Allocated, MatchPrevented
+from tests.spot_desk import MODES, FixedQuotes, SpotDesk, routed_desk, units
 from tests.unit.market.live import LiveMarket
 
 SYMBOL = "BTCUSDT"
@@ -98,6 +99,34 @@ def test_quotes_that_are_taken_and_orders_that_prevent_each_other_are_told_of() 
     desk.tick()
     follows()
     assert desk.state.depth(SYMBOL, 1)[1] == [(103 * 10**8, 25 * 10**6)]
+
+
+def test_a_book_that_orders_of_another_symbol_are_routed_to_is_told_of_as_well() -> None:
+    chance = random.Random(9)
+    one = routed_desk(FixedQuotes([("99.98", "5")], [("100.02", "5")]))
+    one.open_market()
+    one.tick()
+    books = {symbol: LocalBook(*watch_book(one.state, symbol)) for symbol in ("BTCUSDT", "BTCUSDC")}
+    for step in range(300):
+        one.order(
+            chance.choice((1, 2, 3)),
+            chance.choice(("BUY", "SELL")),
+            f"{chance.randrange(1, 100) / 100:.2f}",
+            f"{chance.randrange(9_996, 10_005) / 100:.2f}",
+            symbol=chance.choice(tuple(books)),
+            iceberg_quantity=units("0.01") if chance.randrange(4) == 0 else 0,
+            prevention_mode=chance.choice(MODES),
+            routed=chance.randrange(2) == 0,
+        )
+        for effect in one.effects:
+            if isinstance(effect, BookChanged):
+                books[effect.symbol].hear(effect)
+        one.effects.clear()
+        for name, book in books.items():
+            assert book.levels() == tuple(map(list, one.state.depth(name, 1_000))), (step, name)
+    events = [event for _, events in one.journal for event in events]
+    assert len({event.source for event in events if isinstance(event, Allocated)}) == 2
+    assert any(event.maker_symbol for event in events if isinstance(event, MatchPrevented))
 
 
 def test_a_book_that_nobody_watches_any_more_costs_and_tells_nothing() -> None:
