@@ -482,7 +482,13 @@ class Running:
         door.on_end = self._receipts.stream_closed
         self._ledger.on_ban = self._part_with
         sockets = Sockets(feed, door)
-        market = MarketFeed(self._spot, self._views, lambda: sequencer.position, lambda: sequencer.durable_position)
+        market = MarketFeed(
+            self._spot,
+            self._views,
+            lambda: sequencer.position,
+            lambda: sequencer.durable_position,
+            settings.api_date,
+        )
         pulse = MarketPulse(market, sockets, self._clocks.wire_us, self._loop.call_later, sequencer.hurry)
         self._closing.callback(pulse.stop)
         sequencer.add_consumer(pulse)

@@ -99,12 +99,18 @@ class MarketFeed:
     """
 
     def __init__(
-        self, spot: SpotState, views: StreamViews, position: Callable[[], int], durable: Callable[[], int]
+        self,
+        spot: SpotState,
+        views: StreamViews,
+        position: Callable[[], int],
+        durable: Callable[[], int],
+        api_date: str = "",
     ) -> None:
         self.spot = spot
         self.views = views
         self.position = position
         self._durable = durable
+        self._api_date = api_date
         self.on_period: Callable[[], object] = lambda: None
         self.period_us = 0
         #: Time of the newest record or pulse: it never goes back.
@@ -128,7 +134,7 @@ class MarketFeed:
         """From now on. A name that means nothing here is never heard of, as at Binance."""
         stream = self._streams.get(name)
         if stream is None:
-            parsed = parse_stream_name(name)
+            parsed = parse_stream_name(name, self._api_date)
             if parsed is None or (parsed[0] and self.spot.rules(parsed[0]) is None):
                 return
             self.now_us = max(self.now_us, now_us)

@@ -65,7 +65,7 @@ def _of_one_symbol() -> dict[str, StreamKind]:
 
 #: What may stand behind `<symbol>@`.
 OF_ONE_SYMBOL = _of_one_symbol()
-#: Whole names of streams that gather all symbols. `!ticker@arr` was retired in March 2026, and is still asked for.
+#: Whole names of streams that gather all symbols.
 OF_ALL_SYMBOLS = {
     f"!{name}@arr{speed}": kind
     for name, kind in (
@@ -77,14 +77,19 @@ OF_ALL_SYMBOLS = {
 }
 
 
-def parse_stream_name(name: str) -> tuple[str, StreamKind] | None:
-    """(symbol, kind); no symbol where all are meant. None: there is no such stream.
+#: Names that were retired, and when (Binance's changelog of spot).
+RETIRED_SINCE = {"!ticker@arr": "2026-03-26", "!ticker@arr@1000ms": "2026-03-26"}
+
+
+def parse_stream_name(name: str, api_date: str = "") -> tuple[str, StreamKind] | None:
+    """(symbol, kind); no symbol where all are meant. None: there is no such stream, or none any more on `api_date`
+    (ISO; empty: whatever was retired lately is there).
 
     Symbols are sent in lower case; whoever writes them otherwise hears nothing, as at Binance.
     """
     kind = OF_ALL_SYMBOLS.get(name)
     if kind is not None:
-        return "", kind
+        return None if api_date and api_date >= RETIRED_SINCE.get(name, "9") else ("", kind)
     symbol, _, suffix = name.partition("@")
     kind = OF_ONE_SYMBOL.get(suffix)
     if kind is None or not symbol or symbol != symbol.lower():

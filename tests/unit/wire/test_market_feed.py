@@ -90,6 +90,12 @@ def test_a_name_that_means_nothing_is_silent(desk: MarketDesk, name: str) -> Non
     assert desk.feed.listeners == 0
 
 
+def test_a_retired_name_means_nothing_from_its_day_on() -> None:
+    for day, lives in (("", True), ("2026-03-25", True), ("2026-03-26", False), ("2026-11-25", False)):
+        assert (parse_stream_name("!ticker@arr", day) is not None) == lives
+        assert parse_stream_name("!miniTicker@arr", day) is not None
+
+
 # --- trades ----------------------------------------------------------------------------------------------------------
 
 
