@@ -40,6 +40,9 @@ class Ear:
     def tell_market(self, event: MarketEvent) -> None:
         self.heard.append((event.stream, json.loads(event.payload(self.microseconds))))
 
+    def heard_of(self, stream: str) -> list[Any]:
+        return [payload for name, payload in self.heard if name == stream]
+
     def take(self, stream: str = "") -> list[Any]:
         """Payloads heard since the last look, of one stream or of all."""
         taken = [payload for name, payload in self.heard if not stream or name == stream]

@@ -16,6 +16,7 @@ from sparekey.server.market_pulse import MarketPulse
 from sparekey.server.sockets import SocketLimits, Sockets
 from sparekey.server.streams import Streams
 from sparekey.terms.clocktime import SECOND_US
+from sparekey.venue.commands import MarketTick
 from sparekey.wire import market_feed
 from sparekey.wire.user_data import UserDataFeed
 from tests.contract.test_streams import Peer, PlainDoor
@@ -245,6 +246,21 @@ def test_a_pulse_waits_for_the_commit_of_what_happened_before_it(market: Market)
     assert peer.silent()
     assert market.timer.due is not None
     market.served.run(market.desk.commit)
+    assert peer.hear()["u"] == market.desk.spot.last_update_id(SYMBOL)
+
+
+def test_a_pulse_has_those_records_committed_that_nobody_waits_for(market: Market) -> None:
+    peer = market.peer("/ws/btcusdt@depth@100ms")
+    listening(market, 1)
+
+    def act() -> None:
+        desk = market.desk
+        desk.now_us += SECOND_US
+        desk.sequencer.submit("spot", MarketTick(SECOND_US), lazy=True)
+        market.timer.wake()
+        desk.loop.run()
+
+    market.served.run(act)
     assert peer.hear()["u"] == market.desk.spot.last_update_id(SYMBOL)
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from sparekey.market.shown_book import ShownBook
+from sparekey.sequencer.ports import Published, Record
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from sparekey.terms.money import format_money
-from sparekey.venue.effects import Print
+from sparekey.venue.effects import BookChanged, Print
 from sparekey.wire.market_streams import parse_stream_name
 from tests.market_desk import SYMBOL, Ear, MarketDesk
 from tests.unit.market.listed import BIRTH_US
@@ -181,6 +184,36 @@ def test_who_leaves_hears_no_more_and_nothing_is_done_for_nobody(desk: MarketDes
     assert not desk.feed._symbols and not desk.feed._streams
 
 
+def test_an_aggregate_does_not_go_on_in_the_next_record_even_at_the_same_time(desk: MarketDesk) -> None:
+    """Streams have told of it by then, and queries must say the same."""
+    first_id = desk.views.last_trade(SYMBOL)[0] + 1
+    one = Print(SYMBOL, first_id, desk.now_us, 65_000 * 10**8, 10**6, 650 * 10**8, False)
+    first_position = desk.sequencer.position + 1
+    for position, prints in (
+        (first_position, (one, replace(one, trade_id=first_id + 1))),
+        (first_position + 1, (replace(one, trade_id=first_id + 2),)),
+    ):
+        record = Record("spot", position, desk.now_us, 1, None, ())
+        desk.archive.receive([Published(record, prints, position)])
+    rows = desk.views.agg_trades(SYMBOL, from_id=None, start_us=None, end_us=None, limit=2)
+    assert [(row.first_trade_id, row.last_trade_id) for row in rows] == [
+        (first_id, first_id + 1),
+        (first_id + 2, first_id + 2),
+    ]
+
+
+def test_time_does_not_go_back_in_a_stream(desk: MarketDesk) -> None:
+    ear = desk.listen("btcusdt@depth5@100ms")
+    desk.tick()
+    desk.feed.pulse(desk.now_us + 5 * SECOND_US)
+    desk.feed.pulse(desk.now_us - 5 * SECOND_US)
+    assert len(ear.take()) == 1
+    diffs = desk.listen("btcusdt@depth@100ms")
+    desk.tick()
+    desk.feed.pulse(desk.now_us - 5 * SECOND_US)
+    assert [one["E"] for one in diffs.take()] == [(desk.now_us + 4 * SECOND_US) // 1_000]
+
+
 # --- candles ---------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +300,28 @@ def test_a_candle_in_which_nothing_traded_closes_at_the_price_before(desk: Marke
     empty = candles[1]
     assert (empty["f"], empty["L"], empty["v"]) == (-1, -1, "0.00000000")
     assert {empty[name] for name in "ohlc"} == {format_money(last.price)}
+
+
+def test_what_is_not_durable_when_somebody_comes_is_counted_once(desk: MarketDesk) -> None:
+    desk.tick()
+    desk.now_us = desk.now_us // SECOND_US * SECOND_US + SECOND_US
+    desk.apply(desk.order("BUY", "0.3"), desk.order("SELL", "0.3", symbol="BTCUSDC"))
+    ear = desk.listen("btcusdt@kline_1s", "btcusdt@kline_1m", "btcusdt@aggTrade", "btcusdc@referencePrice")
+    desk.apply(desk.order("BUY", "0.2"), desk.order("SELL", "0.2", symbol="BTCUSDC"))
+    desk.commit()
+    desk.now_us += SECOND_US
+    desk.pulse()
+    trades = printed(desk)
+    (second,) = [one["k"] for one in ear.heard_of("btcusdt@kline_1s")]
+    open_us = desk.now_us - SECOND_US
+    assert same_candle(second, plain_candle(trades, open_us, desk.now_us))
+    minute = ear.heard_of("btcusdt@kline_1m")[-1]["k"]
+    past = desk.histories[SYMBOL].trades_between(BIRTH_US - MINUTE_US, BIRTH_US, 10_000)
+    open_us = minute["t"] * 1_000
+    assert same_candle(minute, plain_candle([*past, *trades], open_us, open_us + MINUTE_US))
+    assert ear.heard_of("btcusdt@aggTrade")[-1]["a"] == desk.views.last_aggregate_id(SYMBOL)
+    reference = ear.heard_of("btcusdc@referencePrice")[-1]["r"]
+    assert reference == format_money(desk.spot.reference_price("BTCUSDC", desk.now_us) or 0)
 
 
 def test_a_clock_that_was_set_back_goes_on_with_the_candle_that_it_comes_back_to(desk: MarketDesk) -> None:
@@ -359,6 +414,21 @@ def test_an_array_holds_the_tickers_that_changed(desk: MarketDesk) -> None:
     assert [item for item in arrays if item["s"] == "ETHUSDT"] == single.take() or not arrays
 
 
+def test_an_array_leaves_out_what_did_not_change(desk: MarketDesk) -> None:
+    """A rolling window opens with a minute, so that within one only trades change it."""
+    desk.seconds(1)
+    ear = desk.listen("!ticker_1h@arr")
+    desk.pulse()
+    ear.take()
+    desk.do(desk.order("BUY", "1", symbol="ETHUSDT"))
+    desk.now_us += SECOND_US
+    desk.pulse()
+    assert [[one["s"] for one in array] for array in ear.take()] == [["ETHUSDT"]]
+    desk.now_us += SECOND_US
+    desk.pulse()
+    assert not ear.heard
+
+
 def test_the_average_price_is_that_of_the_last_five_minutes(desk: MarketDesk) -> None:
     desk.seconds(20)
     ear = desk.listen("btcusdt@avgPrice")
@@ -422,6 +492,44 @@ def test_the_best_bid_and_ask_are_told_at_each_change_and_only_then(desk: Market
         "a": format_money(ask[0]),
         "A": format_money(ask[1]),
     }
+
+
+def test_a_book_that_was_found_later_is_not_taken_back_to_what_was_before(desk: MarketDesk) -> None:
+    """Somebody left and somebody came between a change and its commit."""
+    desk.tick()
+    bid = desk.spot.depth(SYMBOL, 1)[0][0][0]
+    first = desk.listen("btcusdt@bookTicker")
+    desk.apply(desk.order("BUY", "0.1", bid))
+    desk.feed.leave("btcusdt@bookTicker", first)
+    desk.apply(desk.order("BUY", "0.1", bid))
+    second = desk.listen("btcusdt@bookTicker")
+    found_id = desk.spot.last_update_id(SYMBOL)
+    desk.apply(desk.order("BUY", "0.1", bid))
+    desk.commit()
+    assert not first.heard
+    (told,) = second.take()
+    assert told["u"] == desk.spot.last_update_id(SYMBOL) > found_id
+    assert told["B"] == format_money(desk.spot.depth(SYMBOL, 1)[0][0][1])
+
+
+def test_an_event_holds_only_what_changed_since_the_last_one(desk: MarketDesk) -> None:
+    desk.tick()
+    ear = desk.listen("btcusdt@depth@100ms")
+    bids, asks = desk.spot.depth(SYMBOL, 3)
+    for side, price in (("BUY", bids[1][0]), ("BUY", bids[2][0]), ("SELL", asks[2][0])):
+        desk.do(desk.order(side, "0.1", price))
+        desk.now_us += 100_000
+        desk.pulse()
+        (event,) = ear.take()
+        assert [level[0] for level in (*event["b"], *event["a"])] == [format_money(price)]
+
+
+def test_a_told_level_that_is_as_it_was_is_no_change() -> None:
+    book = ShownBook(1, [(99, 5), (98, 1)], [(101, 5)])
+    assert book.hear(BookChanged(SYMBOL, 2, [(99, 5), (97, 0), (98, 2)], [])) == ([(98, 2)], [])
+    assert book.hear(BookChanged(SYMBOL, 3, [(99, 5), (98, 2)], [(101, 4)], whole=True)) == ([], [(101, 4)])
+    assert book.hear(BookChanged(SYMBOL, 4, [], [(101, 0)])) == ([], [(101, 0)])
+    assert (book.update_id, book.bids.top(2), book.asks.best()) == (4, [(99, 5), (98, 2)], (0, 0))
 
 
 def test_a_partial_book_is_the_top_of_the_book(desk: MarketDesk) -> None:
