@@ -305,9 +305,9 @@ def test_a_candle_in_which_nothing_traded_closes_at_the_price_before(desk: Marke
 def test_what_is_not_durable_when_somebody_comes_is_counted_once(desk: MarketDesk) -> None:
     desk.tick()
     desk.now_us = desk.now_us // SECOND_US * SECOND_US + SECOND_US
-    desk.apply(desk.order("BUY", "0.3"), desk.order("SELL", "0.3", symbol="BTCUSDC"))
+    desk.apply(desk.order("BUY", "0.3"), desk.order("SELL", "4.3", symbol="BTCUSDC"))
     ear = desk.listen("btcusdt@kline_1s", "btcusdt@kline_1m", "btcusdt@aggTrade", "btcusdc@referencePrice")
-    desk.apply(desk.order("BUY", "0.2"), desk.order("SELL", "0.2", symbol="BTCUSDC"))
+    desk.apply(desk.order("BUY", "0.2"), desk.order("SELL", "4.2", symbol="BTCUSDC"))
     desk.commit()
     desk.now_us += SECOND_US
     desk.pulse()
