@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
+import shutil
 import socket
+import ssl
 import struct
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import uvloop
@@ -18,6 +25,9 @@ from sparekey.server.health import Health, Probe, Reading
 from sparekey.server.http import HttpServer, Limits, Upgrades
 from sparekey.server.listeners import listen, open_port, stop_listening
 from sparekey.server.tally import Tally
+from sparekey.server.tls import make_context
+from sparekey.storage.certificates import Certificates
+from sparekey.wire.sites import HOST_NAMES
 from tests.plain_application import PlainApplication
 
 T = TypeVar("T")
@@ -45,8 +55,18 @@ async def console(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": text})
 
 
+@functools.cache
+def certificates() -> Certificates:
+    """One authority for all servers of a test run."""
+    folder = tempfile.mkdtemp(prefix="sparekey-tls-")
+    atexit.register(shutil.rmtree, folder)
+    one = Certificates(Path(folder) / "tls", HOST_NAMES, lambda: time.time_ns() // 1000)
+    one.prepare()
+    return one
+
+
 class Served:
-    """The server and its application; `now_s` is its monotonic clock."""
+    """The server and its application, on a plain port and on one with TLS; `now_s` is its monotonic clock."""
 
     def __init__(
         self,
@@ -87,6 +107,8 @@ class Served:
         self._clients: list[Client] = []
         self.opened = open_port(host, 0)
         self.port = self.opened.port
+        self.opened_tls = open_port(host, 0)
+        self.tls_port = self.opened_tls.port
         self.listeners: list[asyncio.Server] = []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -99,6 +121,7 @@ class Served:
     async def _start(self) -> None:
         await self.foreign.start()
         self.listeners = await listen(self.server, self.opened)
+        self.listeners += await listen(self.server, self.opened_tls, make_context(certificates().server_path))
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Have `work` (plain or async) done on the server's loop."""
@@ -126,13 +149,17 @@ class Served:
         self.now_s += seconds
         self.run(self.server.sweep)
 
-    def connect(self, receive_buffer: int = 0) -> Client:
+    def connect(self, receive_buffer: int = 0, tls: bool = False, port: int = 0) -> Client:
+        """`port`: another than ours of that kind; bytes then go as they are."""
         one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         one.settimeout(10)
         if receive_buffer:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        one.connect(("127.0.0.1", self.port))
+        one.connect(("127.0.0.1", port or (self.tls_port if tls else self.port)))
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            trusting = ssl.create_default_context(cafile=certificates().authority_path)
+            one = trusting.wrap_socket(one, server_hostname="localhost")
         client = Client(one)
         self._clients.append(client)
         return client

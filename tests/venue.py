@@ -71,6 +71,7 @@ class Venue:
         self._thread.start()
         self._running: Running = self._await(start(self.settings, demo=demo))
         self.url = self._running.url
+        self.tls_ports = self._running.tls_ports
         self.clock = Clock(self)
         self._rsa_keys_used = 0
 

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sqlite3
+import ssl
 import sys
 import tempfile
 import time
@@ -32,7 +33,7 @@ from sparekey.console.api import make_console
 from sparekey.console.bans import Bans
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
-from sparekey.console.greeting import greeting
+from sparekey.console.greeting import greeting, tls_lines
 from sparekey.console.management import Management, ManagementRefused
 from sparekey.console.receipts import Receipts
 from sparekey.market.opening import histories_of
@@ -72,12 +73,14 @@ from sparekey.server.market_pulse import MarketPulse
 from sparekey.server.sockets import Sockets
 from sparekey.server.streams import Streams
 from sparekey.server.tally import Tally
+from sparekey.server.tls import make_context
 from sparekey.server.vitals import Vitals
 from sparekey.server.websocket_api import ApiService
 from sparekey.settings import Settings
 from sparekey.storage.address_counts import AddressCounts
 from sparekey.storage.archive_opening import ArchiveFeed, open_archive
 from sparekey.storage.calls import CallLog
+from sparekey.storage.certificates import Certificates, CertificatesUnusable
 from sparekey.storage.checkpoints import CheckpointSigner
 from sparekey.storage.datadir import DataDirectory, DataDirectoryError
 from sparekey.storage.journal import Durability, SqliteJournal
@@ -96,6 +99,7 @@ from sparekey.wire.application import Application
 from sparekey.wire.desk import Desk
 from sparekey.wire.market_feed import MarketFeed
 from sparekey.wire.routes import load_methods, load_routes
+from sparekey.wire.sites import HOST_NAMES
 from sparekey.wire.stream_door import StreamDoor
 from sparekey.wire.table import cancels_of
 from sparekey.wire.user_data import UserDataFeed
@@ -109,6 +113,7 @@ _MACHINES_FACTORY = "sparekey.assemble:make_machines"
 _GC_THRESHOLDS = (50_000, 20, 50)
 _SAVE_SECONDS = 1.0
 _SIGN_SECONDS = 60.0
+_RENEW_SECONDS = 3_600.0
 
 
 class StartRefused(Exception):
@@ -118,6 +123,7 @@ class StartRefused(Exception):
 #: What may be wrong with the world at a start; each says so in one line.
 _EXPECTED = (
     CannotListen,
+    CertificatesUnusable,
     DataDirectoryError,
     EnvFileRefused,
     JournalDamaged,
@@ -216,6 +222,7 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self._closing = ExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self._opened_tls: list[Opened] = []
         self._clocks = Clocks(_wall_us)
         self._in_memory = settings.durability == "memory"
         self._stopped = False
@@ -229,6 +236,8 @@ class Running:
         self._recording = None if file is None else load_recording(file.expanduser())
         self._take_directory()
         self._take_port()
+        if settings.tls:
+            self._take_tls_ports()
         self._open_storage()
         self._recover()
         self._make_sequencer()
@@ -305,6 +314,24 @@ class Running:
             self.notes.append(
                 f"Other machines can reach this server, unencrypted (--host {settings.host}); keys' whitelists apply."
             )
+
+    def _take_tls_ports(self) -> None:
+        settings = self.settings
+        self._certificates = Certificates(self.data / "tls", HOST_NAMES, self._clocks.wall_us)
+        self.notes += self._certificates.prepare()
+        self._tls = make_context(self._certificates.server_path)
+        for port in dict.fromkeys(settings.tls_ports):
+            opened = open_port(settings.host, port, "--tls-port")
+            self._closing.callback(opened.close)
+            self._opened_tls.append(opened)
+
+    @property
+    def tls_ports(self) -> list[int]:
+        return [opened.port for opened in self._opened_tls]
+
+    @property
+    def authority(self) -> Path:
+        return self._certificates.authority_path
 
     def _open_storage(self) -> None:
         """Journal, vault, archive, call log, counts. In memory mode, what must be a file is one in passing."""
@@ -553,7 +580,12 @@ class Running:
 
     async def _serve(self) -> None:
         await self._foreign.start()
-        self._listeners = await listen(self._server, self._opened, on_connect=self._sequencer.hurry)
+        hurry = self._sequencer.hurry
+        self._listeners = await listen(self._server, self._opened, on_connect=hurry)
+        for opened in self._opened_tls:
+            self._listeners += await listen(self._server, opened, self._tls, on_connect=hurry)
+        if self._opened_tls:
+            self._tasks.append(self._loop.create_task(_renew(self._certificates, self._tls)))
         self._timers.arm()
         if self.settings.market != "none":
             self._pace.start()
@@ -592,6 +624,17 @@ def _url_of(opened: Opened) -> str:
             return f"http://{reached}:{opened.port}"
     address = addresses[0]
     return f"http://[{address}]:{opened.port}" if ":" in address else f"http://{address}:{opened.port}"
+
+
+async def _renew(certificates: Certificates, tls: ssl.SSLContext) -> None:
+    """A server that runs for months shows its certificate anew when it must."""
+    while True:
+        await asyncio.sleep(_RENEW_SECONDS)
+        try:
+            if await asyncio.to_thread(certificates.renew):
+                tls.load_cert_chain(certificates.server_path)
+        except (CertificatesUnusable, OSError) as error:
+            _log.warning("the certificate for TLS was not renewed: %s", error)
 
 
 async def _sign_when_idle(signer: CheckpointSigner) -> None:
@@ -645,7 +688,11 @@ def _greeting_of(running: Running) -> list[str]:
         "data": f"{running.data}, durability {settings.durability}",
     }
     bot_env = settings.bot_env_file.expanduser().absolute() if settings.mode == "sandbox" else None
-    return greeting(running.url, running.data / "operator.env", bot_env, facts, running.notes)
+    tls = None
+    if running.tls_ports:
+        facts["tls"] = f"port {' and '.join(map(str, running.tls_ports))}, by the authority {running.authority}"
+        tls = tls_lines(HOST_NAMES, running.tls_ports, running.authority)
+    return greeting(running.url, running.data / "operator.env", bot_env, facts, running.notes, tls)
 
 
 def _log_to_stderr() -> None:

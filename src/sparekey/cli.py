@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from sparekey.settings import DURABILITIES, MODES, PROFILES, Settings
+from sparekey.settings import DEFAULT_TLS_PORT, DURABILITIES, MODES, PROFILES, Settings
 
 DEFAULT_DATA = ".sparekey"
 PERMISSIONS = (
@@ -235,6 +235,17 @@ def commands() -> None:
 @click.option("--env-file", type=click.Path(path_type=Path), default=None, envvar="SPAREKEY_ENV_FILE")
 @click.option("--wire", type=click.Choice(("tolerant", "strict")), default="tolerant", envvar="SPAREKEY_WIRE")
 @click.option("--trusted-proxy", "trusted_proxies", multiple=True, help="Address or CIDR whose X-Forwarded-For counts.")
+@click.option("--tls", is_flag=True, envvar="SPAREKEY_TLS", help="Serve TLS, too, as Binance's host names.")
+@click.option(
+    "--tls-port",
+    "tls_ports",
+    type=int,
+    multiple=True,
+    default=(DEFAULT_TLS_PORT,),
+    envvar="SPAREKEY_TLS_PORT",
+    show_default=True,
+    help="Repeat for several: clients that insist on Binance's hosts call 443 and 9443.",
+)
 def up(wire: str, **options: Any) -> None:
     """Start the server: a funded demo account, three keys, a live market."""
     from sparekey.assemble import StartRefused, run  # late: the other commands start in a tenth of the time without it

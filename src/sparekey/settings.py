@@ -15,6 +15,7 @@ from sparekey.server.addresses import TrustedProxies
 PROFILES = ("classic", "current", "off")
 DURABILITIES = ("full", "normal", "memory")
 MODES = ("sandbox", "guarded")
+DEFAULT_TLS_PORT = 8443
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wire_strict: bool = False
     trusted_proxies: tuple[str, ...] = ()
     replay_end: str = "halt"
+    tls: bool = False
+    tls_ports: tuple[int, ...] = (DEFAULT_TLS_PORT,)
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
@@ -41,8 +44,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _one_of("replay-end", self.replay_end, ("halt", "loop", "simulated"))
         if not (self.market in ("simulated", "none") or self.market.startswith("replay:")):
             raise ValueError(f"--market is {self.market!r}; expected simulated, none or replay:FILE")
-        if not 0 <= self.port <= 65_535:
-            raise ValueError(f"--port is {self.port}; expected 0 (any free one) to 65535")
+        for option, port in (("port", self.port), *(("tls-port", port) for port in self.tls_ports)):
+            if not 0 <= port <= 65_535:
+                raise ValueError(f"--{option} is {port}; expected 0 (any free one) to 65535")
+        if not self.tls and self.tls_ports != (DEFAULT_TLS_PORT,):
+            raise ValueError("--tls-port needs --tls")
+        if self.tls and self.port and self.port in self.tls_ports:
+            raise ValueError(f"--tls-port and --port are both {self.port}; TLS needs a port of its own")
         if self.api_date:
             try:
                 date.fromisoformat(self.api_date)

@@ -31,13 +31,13 @@ def served(shared: Served) -> Served:
     return shared
 
 
-@pytest.fixture(params=["own", "asgi"])
+@pytest.fixture(params=["own", "asgi", "tls"])
 def adapter(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 def dial_by(adapter: str, served: Served) -> Client:
-    client = served.connect()
+    client = served.connect(tls=adapter == "tls")
     if adapter == "asgi":
         answer = client.ask(b"GET /console/page HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer.status == 404

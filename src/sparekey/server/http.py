@@ -353,7 +353,7 @@ class Connection(asyncio.Protocol):
         self.server.left(self)
 
     def eof_received(self) -> bool:
-        """True: keep our direction open for the replies that are still due."""
+        """True: keep our direction open for the replies that are still due; TLS cannot."""
         phase = self._phase
         if phase in (_LINGERING, _GONE):
             return False
@@ -361,7 +361,7 @@ class Connection(asyncio.Protocol):
         if phase == _HELD_UP or self._queue:
             if phase != _HELD_UP:
                 self._phase = _ENDING
-            return True
+            return self._transport.can_write_eof()
         self._phase = _GONE
         self.deadline = self.server.now_s + self.server.limits.stalled_s
         return False

@@ -9,9 +9,10 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sparekey.server.http import HttpServer
+from sparekey.server.tls import FAREWELL_S, HANDSHAKE_S
 
 BACKLOG: Final = 4096
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -36,10 +37,11 @@ class Opened:
             one.close()
 
 
-def open_port(host: str, port: int) -> Opened:
+def open_port(host: str, port: int, option: str = "--port") -> Opened:
     """Bind `host`: "127.0.0.1", "::1" or "localhost" mean both loopbacks, "0.0.0.0" all IPv4, "::" or "" all of both.
 
-    Port 0 takes any that is free, the same one in both families. Raises CannotListen.
+    Port 0 takes any that is free, the same one in both families. `option` is what chooses another port. Raises
+    CannotListen.
     """
     addresses = _addresses(host)
     attempts = 10 if port == 0 and len(addresses) > 1 else 1
@@ -48,7 +50,7 @@ def open_port(host: str, port: int) -> Opened:
         opened = Opened([], port)
         try:
             for family, address in addresses:
-                one = _bind(family, address, opened.port, absent_is_fine=len(addresses) > 1)
+                one = _bind(family, address, opened.port, option, absent_is_fine=len(addresses) > 1)
                 if one is None:
                     version = "IPv6" if family == socket.AF_INET6 else "IPv4"
                     opened.notes.append(f"{version} is not available here; not listening on {address}.")
@@ -79,7 +81,9 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     return [(socket.AF_INET, names[0]), (socket.AF_INET6, names[1])]
 
 
-def _bind(family: socket.AddressFamily, address: str, port: int, absent_is_fine: bool) -> socket.socket | None:
+def _bind(
+    family: socket.AddressFamily, address: str, port: int, option: str, absent_is_fine: bool
+) -> socket.socket | None:
     one: socket.socket | None = None
     try:
         one = socket.socket(family, socket.SOCK_STREAM)
@@ -96,17 +100,17 @@ def _bind(family: socket.AddressFamily, address: str, port: int, absent_is_fine:
             one.close()
         if error.errno in _ABSENT and absent_is_fine:
             return None
-        raise CannotListen(_explain(family, address, port, error)) from error
+        raise CannotListen(_explain(family, address, port, option, error)) from error
     return one
 
 
-def _explain(family: socket.AddressFamily, address: str, port: int, error: OSError) -> str:
+def _explain(family: socket.AddressFamily, address: str, port: int, option: str, error: OSError) -> str:
     where = f"[{address}]:{port}" if family == socket.AF_INET6 else f"{address}:{port}"
     if error.errno == errno.EADDRINUSE:
         who = "something else is listening there" if _answers(family, address, port) else "it is in use"
-        return f"Port {port} is taken: {who} ({where}). Stop it, or choose another port with --port."
+        return f"Port {port} is taken: {who} ({where}). Stop it, or choose another port with {option}."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"Port {port} may not be opened by this user ({where}). Choose one above 1023 with --port."
+        return f"Port {port} may not be opened by this user ({where}). Choose one above 1023 with {option}."
     if error.errno == errno.EADDRNOTAVAIL:
         return f"Cannot listen on {where}: this machine does not have that address."
     return f"Cannot listen on {where}: {error.strerror or error}."
@@ -154,12 +158,15 @@ async def listen(
     """
     loop = asyncio.get_running_loop()
     server.start()
+    limits: dict[str, Any] = {}
+    if tls is not None:
+        limits = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": FAREWELL_S}
 
     def connect() -> asyncio.Protocol:
         on_connect()
         return server.connection()
 
-    return [await loop.create_server(connect, sock=one, backlog=BACKLOG, ssl=tls) for one in opened.sockets]
+    return [await loop.create_server(connect, sock=one, backlog=BACKLOG, **limits) for one in opened.sockets]
 
 
 async def stop_listening(listeners: list[asyncio.Server]) -> None:

@@ -5,6 +5,7 @@
     keys/             signing.key, vault.key: 32 bytes each as hex, mode 0600; apart from the databases they protect
     journal.db        the journal;  checkpoints: the journal's end, vouched for;  snapshots/: states to start from
     vault.db, archive.db, calls/
+    tls/              a certificate authority and the server's certificate (`certificates`); with `--tls` only
     addresses         what addresses used of their limits, and bans; may be deleted
     bot.env, bot-*.pem, operator.env: for people and their bots, written by the console's demo account
 
