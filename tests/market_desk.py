@@ -6,10 +6,11 @@ The clock is a number. `commit` lets the loop run; until then what happened is a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparekey.market.history import History
 from sparekey.market.opening import histories_of
 from sparekey.market.views import Views
 from sparekey.sequencer.ports import Published
@@ -51,9 +52,11 @@ class Ear:
 
 
 class MarketDesk:
-    """`prints`: everything that was ever printed here, in order. `feeds`: its commits reach the feed by themselves."""
+    """`prints`: everything that was ever printed here, in order. `feeds`: its commits reach the feed by themselves.
+    `opens`: participants act; else the books hold the account's orders alone.
+    """
 
-    def __init__(self, folder: Path, *, feeds: bool = True) -> None:
+    def __init__(self, folder: Path, *, feeds: bool = True, opens: bool = True) -> None:
         self._feeds = feeds
         self.now_us = BIRTH_US
         self.loop = Loop()
@@ -66,9 +69,11 @@ class MarketDesk:
             self.do(ListAsset(asset))
         for symbol in catalogue().symbols:
             self.do(ListSymbol(symbol))
-        self.do(opening(SEED, BIRTH_US))
-        assert self.participants.opened is not None
-        self.histories = histories_of(self.participants.opened, self.spot.rules)
+        self.histories: Mapping[str, History] = {}
+        if opens:
+            self.do(opening(SEED, BIRTH_US))
+            assert self.participants.opened is not None
+            self.histories = histories_of(self.participants.opened, self.spot.rules)
         self.views = Views(self.archive, self.histories)
         self.views.warm_up([rules.symbol for rules in self.spot.symbols()])
         self.feed = MarketFeed(

@@ -403,6 +403,8 @@ class CandleStream(MarketStream):
     def _tell(self, is_closed: bool) -> None:
         candle, last_id, now_us = self._candle, self._last_id, self.feed.now_us
         self._is_new = False
+        if not last_id:  # nothing ever traded, so that there is no price to tell
+            return
         self.send(lambda us: candle_payload(self.symbol, self.kind.interval, candle, last_id, is_closed, now_us, us))
 
 
@@ -500,7 +502,7 @@ class AverageStream(MarketStream):
         minutes = rules.average_price_minutes
         views = self.feed.views
         price, last_us = views.average_price(self.symbol, minutes, now_us), views.last_trade(self.symbol)[1]
-        if self.is_fresh or (price, last_us) != self._told:
+        if last_us and (self.is_fresh or (price, last_us) != self._told):
             self._told = price, last_us
             self.send(lambda us: average_payload(self.symbol, minutes, price, last_us, now_us, us))
 

@@ -14,8 +14,10 @@ from msgspec.structs import replace
 
 from sparekey.market.shown_book import ShownBook
 from sparekey.sequencer.ports import Published, Record
+from sparekey.terms.admissions import operator_admission
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from sparekey.terms.money import format_money
+from sparekey.venue.commands import Fund
 from sparekey.venue.effects import BookChanged, Print
 from sparekey.wire.market_streams import parse_stream_name
 from tests.market_desk import SYMBOL, Ear, MarketDesk
@@ -322,6 +324,27 @@ def test_what_is_not_durable_when_somebody_comes_is_counted_once(desk: MarketDes
     assert ear.heard_of("btcusdt@aggTrade")[-1]["a"] == desk.views.last_aggregate_id(SYMBOL)
     reference = ear.heard_of("btcusdc@referencePrice")[-1]["r"]
     assert reference == format_money(desk.spot.reference_price("BTCUSDC", desk.now_us) or 0)
+
+
+def test_a_symbol_without_a_trade_has_no_candles_until_the_first_one(tmp_path: Path) -> None:
+    desk = MarketDesk(tmp_path, opens=False)
+    try:
+        ear = desk.listen("btcusdt@kline_1s", "btcusdt@avgPrice", "btcusdt@kline_1m")
+        for _ in range(2):
+            desk.now_us += SECOND_US
+            desk.pulse()
+        assert not ear.heard
+        price = 65_000 * 10**8
+        desk.do(Fund(2, "BTC", 10**8))
+        sell = desk.order("SELL", "0.5", price)
+        desk.do(replace(sell, admission=operator_admission(2)), desk.order("BUY", "0.5", price))
+        desk.now_us += 2 * SECOND_US
+        desk.pulse()
+        (second,), (average,) = ear.heard_of("btcusdt@kline_1s"), ear.heard_of("btcusdt@avgPrice")
+        assert (second["k"]["f"], second["k"]["L"], second["k"]["v"]) == (1, 1, "0.50000000")
+        assert average["w"] == ear.heard_of("btcusdt@kline_1m")[0]["k"]["o"] == format_money(price)
+    finally:
+        desk.close()
 
 
 def test_a_clock_that_was_set_back_goes_on_with_the_candle_that_it_comes_back_to(desk: MarketDesk) -> None:
