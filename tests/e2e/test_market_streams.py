@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import logging
 import threading
 import time
+from contextlib import suppress
 from decimal import Decimal
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
 from binance_common.configuration import ConfigurationWebSocketStreams
 from binance_sdk_spot.spot import Spot
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.signing import Caller
@@ -124,3 +127,50 @@ def test_the_official_sdk_hears_the_market_in_the_types_that_it_declares(
     assert (ticker.e, ticker.s) == ("24hrTicker", "BTCUSDT")
     assert ticker.n == ticker.L - ticker.F + 1
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.long
+def test_what_was_heard_before_a_kill_is_there_after_it_and_ids_go_on(start: Any) -> None:
+    """Nothing is told before it is durable: queries give every trade that a stream told, and the rest of the story."""
+    trades: dict[int, tuple[str, str]] = {}
+    update_ids, aggregate_ids = [0], [0]
+
+    def hear(socket: ClientConnection, timeout: float) -> None:
+        while True:
+            event = json.loads(socket.recv(timeout))["data"]
+            if event["e"] == "trade":
+                trades[event["t"]] = event["p"], event["q"]
+            elif event["e"] == "aggTrade":
+                aggregate_ids.append(event["a"])
+            else:
+                update_ids.append(event["u"])
+
+    for life in range(4):
+        server = start("--profile", "off", market="simulated")
+        call = server.call()
+        if trades:
+            found: dict[int, tuple[str, str]] = {}
+            for first_id in range(min(trades), max(trades) + 1, 1000):
+                rows = get(call, "historicalTrades", symbol="BTCUSDT", fromId=first_id, limit=1000)
+                found |= {row["id"]: (row["price"], row["qty"]) for row in rows}
+            assert {trade_id: found.get(trade_id) for trade_id in trades} == trades
+            assert get(call, "depth", symbol="BTCUSDT", limit=5)["lastUpdateId"] >= update_ids[-1]
+            assert get(call, "aggTrades", symbol="BTCUSDT", limit=1)[0]["a"] >= aggregate_ids[-1]
+        names = "btcusdt@trade/btcusdt@depth@100ms/btcusdt@aggTrade"
+        killer = threading.Timer(1 + life * 0.17, server.kill)
+        with connect(f"ws{server.url.removeprefix('http')}/stream?streams={names}") as socket:
+            killer.start()
+            with suppress(OSError, http.client.HTTPException, ConnectionClosed):
+                for number in count():
+                    side = "BUY" if number % 2 else "SELL"
+                    terms = {"symbol": "BTCUSDT", "side": side, "type": "MARKET", "quantity": "0.001"}
+                    call("POST", "/api/v3/order", terms, in_body=True)
+                    if number % 10 == 0:
+                        with suppress(TimeoutError):
+                            hear(socket, 0.02)
+            killer.join()
+            with suppress(ConnectionClosed):
+                hear(socket, 10)
+    assert len(trades) > 100
+    assert update_ids == sorted(set(update_ids))
+    assert aggregate_ids == sorted(set(aggregate_ids))
