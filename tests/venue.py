@@ -137,6 +137,16 @@ class Venue:
     def delete_key(self, key: Credentials) -> None:
         self.ask("DELETE", f"/keys/{key.api_key}")
 
+    def watched_books(self) -> list[str]:
+        """Symbols whose books somebody hears of."""
+        state = self._running._spot
+
+        async def ask() -> list[str]:
+            return list(state.watched_books)
+
+        symbols: list[str] = self._await(ask())
+        return symbols
+
     def calls(self, key: Credentials | None = None, limit: int = 100) -> list[dict[str, Any]]:
         query = {"limit": limit} | ({"key": key.api_key} if key else {})
         rows: list[dict[str, Any]] = self.ask("GET", f"/calls?{urllib.parse.urlencode(query)}")

@@ -125,8 +125,10 @@ class Streaming:
 class Peer:
     """A WebSocket client that does only what the test says; `answers`: pings and closes are answered by themselves."""
 
-    def __init__(self, served: Served, target: str, *, answers: bool = True, receive_buffer: int = 0) -> None:
-        self.socket = served.connect(receive_buffer).socket
+    def __init__(
+        self, served: Served, target: str, *, answers: bool = True, receive_buffer: int = 0, tls: bool = False
+    ) -> None:
+        self.socket = served.connect(receive_buffer, tls).socket
         self.answers = answers
         self.protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{served.port}{target}"), max_size=None)
         self._frames: list[Frame] = []
@@ -613,9 +615,12 @@ def test_a_stop_says_so_and_closes_with_going_away(streaming: Streaming) -> None
 # --- readers that do not read -------------------------------------------------------------------------------------
 
 
-def test_a_client_that_does_not_read_is_dropped_and_the_others_hear_everything(streaming: Streaming) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_client_that_does_not_read_is_dropped_and_the_others_hear_everything(
+    streaming: Streaming, tls: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     text = streaming.door.key()
-    slow = streaming.peer(f"/ws/{text}", receive_buffer=4096)
+    slow = streaming.peer(f"/ws/{text}", receive_buffer=4096, tls=tls)
     good = streaming.peer(f"/ws/{text}")
     heard = 0
     while not streaming.sockets.dropped:
@@ -626,6 +631,8 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_hear_everything(s
         assert heard < 200_000, "it was never dropped"
     assert streaming.sockets.feed.listeners == 1
     assert streaming.served.server.tally.faults["stream-unread"] == 1
+    (told,) = [one.getMessage() for one in caplog.records if "dropped" in one.message]
+    assert told.startswith("dropped a stream of 127.0.0.1: ") and told.endswith(" bytes were left unread")
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     assert slow.lost()
     streaming.credit()

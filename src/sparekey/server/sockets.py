@@ -303,7 +303,7 @@ class Socket(asyncio.Protocol):
                 if protocol.state is not OPEN:
                     break
                 if isinstance(frame, Frame):
-                    self._take(frame)
+                    self.take(frame)
         if protocol.state is not OPEN and at < end:
             protocol.receive_data(data[at:])
             protocol.events_received()
@@ -319,14 +319,16 @@ class Socket(asyncio.Protocol):
     def open(self) -> bool:
         return self._protocol.state is OPEN
 
-    def _take(self, frame: Frame) -> None:
+    def take(self, frame: Frame) -> None:
+        """A frame that is no whole text."""
         if frame.opcode is Opcode.PONG:
             if not self._is_flooded():
                 self._pong(bytes(frame.data))
         elif frame.opcode is Opcode.BINARY:
             self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "Messages are JSON texts")
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
-            self._fragments.append(bytes(frame.data))
+            if frame.data:  # else a message without end could be told in pieces of nothing
+                self._fragments.append(bytes(frame.data))
             if frame.fin:
                 message = b"".join(self._fragments)
                 self._fragments.clear()

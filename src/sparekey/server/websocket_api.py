@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 from websockets.server import ServerProtocol
 
 from sparekey.server.http import HttpServer
@@ -105,7 +105,7 @@ class ApiConnection(Socket):
         if not self.open or self._transport.is_closing():
             return
         waits = not self.hears()
-        if waits and not self._turns and not self._stalled:
+        if waits and self._turns <= 0 and not self._stalled:
             asyncio.get_running_loop().call_soon(self._go_on)
         if waits is not self._paused:
             self._paused = waits
@@ -117,6 +117,10 @@ class ApiConnection(Socket):
     def _go_on(self) -> None:
         if self._paused and self.open:
             self.read()
+
+    def take(self, frame: Frame) -> None:
+        self._turns -= 1  # pings and pieces cost the others as much as requests do
+        super().take(frame)
 
     def hear(self, message: bytes) -> None:
         self._turns -= 1
