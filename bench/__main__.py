@@ -1,4 +1,4 @@
-"""`python -m bench [--only gate,orders,engine,age,idle,keys] [--quick]`: measure, print a table, keep the raw data.
+"""`python -m bench [--only gate,orders,streams,…] [--quick]`: measure, print a table, keep the raw data.
 
 Everything stays on this machine and on loopback. What is too noisy is said to be so instead of being reported.
 """
@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import age, engine, gate, idle, keys, machine, orders, ours
+from bench import age, engine, gate, idle, keys, machine, orders, ours, streams
 from bench.processes import cores, raise_priority
 from bench.report import Section, save, table
 
-PARTS = ("gate", "orders", "engine", "age", "idle", "keys")
+PARTS = ("gate", "orders", "streams", "engine", "age", "idle", "keys")
 
 
 def main() -> int:
@@ -46,6 +46,9 @@ def main() -> int:
             ),
             "orders": lambda: orders.measure(
                 folder / "orders", where, orders.QUICK if options.quick else orders.Plan()
+            ),
+            "streams": lambda: streams.measure(
+                folder / "streams", where, streams.QUICK if options.quick else streams.Plan()
             ),
             "engine": lambda: engine.measure(
                 folder / "engine", where, engine.QUICK if options.quick else engine.Plan()

@@ -11,7 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 CONNECTIONS = 64
 _END = b"\r\n\r\n"
@@ -44,6 +44,17 @@ class Slice(NamedTuple):
         if not self.latencies_us:
             return 0
         return self.latencies_us[min(len(self.latencies_us) - 1, int(len(self.latencies_us) * per_cent / 100))]
+
+
+class Connection(Protocol):
+    """One request in flight; `read` gives the whole reply once it is there, else nothing."""
+
+    socket: socket.socket
+    since: int
+
+    def send(self, data: bytes, /) -> None: ...
+
+    def read(self) -> bytes: ...
 
 
 class _Connection:
@@ -101,6 +112,7 @@ def closed_loop(
     warm_s: float = 0.2,
     connections: int = CONNECTIONS,
     exactly: int = 0,
+    connect: Callable[[int], Connection] = _Connection,
 ) -> Slice:
     """As many requests as the server answers, going round; or `exactly` so many, however long it takes."""
     poll = select.epoll()
@@ -109,7 +121,7 @@ def closed_loop(
     total = len(requests)
     clock = time.perf_counter_ns
     for _ in range(min(connections, exactly) if exactly else connections):
-        connection = _Connection(port)
+        connection = connect(port)
         by_fd[connection.socket.fileno()] = connection
         poll.register(connection.socket, select.EPOLLIN)
     for connection in by_fd.values():

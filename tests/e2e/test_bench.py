@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import age, engine, gate, idle, keys, orders, ours, peer_servers
+from bench import age, engine, gate, idle, keys, orders, ours, peer_servers, streams
 from bench.load import ask, fine
 from bench.processes import Cores, Server, cores
 from bench.report import Section, table
@@ -73,6 +73,13 @@ def test_the_gate_is_measured_beside_its_peers(tmp_path: Path, where: Cores) -> 
 def test_durable_orders_are_measured(tmp_path: Path, where: Cores) -> None:
     text = shown(orders.measure(tmp_path, where, orders.TINY))
     assert "/s offered, p99" in text
+
+
+@pytest.mark.long
+def test_streams_and_the_websocket_api_are_measured(tmp_path: Path, where: Cores) -> None:
+    section = streams.measure(tmp_path, where, streams.TINY)
+    assert "order to executionReport" in shown(section)
+    assert len(section.raw[f"ours_{streams.TOGETHER}"]) == streams.TINY.rounds
 
 
 @pytest.mark.long

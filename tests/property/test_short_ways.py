@@ -13,7 +13,7 @@ from sparekey.server.replies import CONTINUE
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.parameters import merge_pairs
 from sparekey.wire.requests import Request
-from sparekey.wire.routes import load_routes
+from sparekey.wire.routes import load_methods, load_routes
 from sparekey.wire.signing import signed_payload
 from tests.plain_application import PlainApplication
 
@@ -70,6 +70,16 @@ def test_an_ordinary_order_takes_the_short_way() -> None:
     reader = ROUTES["POST"][b"/api/v3/order"].reader
     order = b"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=2&timestamp=1700000000000&signature="
     assert reader.read_signed(order + b"a" * 64) is not None
+
+
+def test_an_ordinary_order_over_the_websocket_api_takes_the_short_way() -> None:
+    reader = load_methods("classic")["order.place"].by_signature
+    fields = ["price=2", "quantity=1", "side=BUY", "symbol=BTCUSDT", "timeInForce=GTC", "timestamp=1700000000000"]
+    beside = {"apiKey": "k", "signature": "s"}
+    short = reader.read_fields([*fields, "type=LIMIT"])
+    assert short is not None
+    assert short | beside == reader.read(dict(field.split("=") for field in [*fields, "type=LIMIT"]) | beside)
+    assert reader.read_fields(fields) is None  # without a type it is for the thorough way to refuse
 
 
 class _Wire(asyncio.Transport):

@@ -472,7 +472,11 @@ class Reader:
             for parameter in declared
             if parameter.mandatory
         }
-        self._mandatory_names = frozenset(self._mandatory) - {SIGNATURE.name}
+        #: Of fields as they are signed; these two stand beside them.
+        beside = (SIGNATURE, API_KEY)
+        self._mandatory_names = frozenset(
+            parameter.name for parameter in declared if parameter.mandatory and parameter not in beside
+        )
         self._wants_any = wants_any
         self._tolerant = tolerant
         self._check = check

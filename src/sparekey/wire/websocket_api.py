@@ -50,8 +50,6 @@ _PATH = PATH.encode()
 #: So many frames in a row that are no requests, and the connection ends, as clients have seen it.
 _MOST_MALFORMED = 10
 _OF_THE_CALLER = (API_KEY, RECV_WINDOW, TIMESTAMP, SIGNATURE)
-#: Beginnings of fields that are signed, and not the endpoint's.
-_NOT_THE_ENDPOINTS = (f"{API_KEY.name}=", f"{_RETURN_LIMITS}=")
 
 
 class Method:
@@ -288,13 +286,14 @@ class WebsocketApi:
         reader = method.by_signature if signs else method.by_logon
         payload = None
         if signs and method.route.signed:
-            fields = [f"{name}={text}" for name, text in sorted(pairs.items()) if name != SIGNATURE.name]
+            fields = [f"{name}={pairs[name]}" for name in sorted(pairs) if name != "signature"]
             payload = "&".join(fields).encode()
-            signature = pairs.get(SIGNATURE.name)
-            if signature and pairs.get(API_KEY.name) and not ignored:
-                short = reader.read_fields([field for field in fields if not field.startswith(_NOT_THE_ENDPOINTS)])
+            signature, api_key = pairs.get("signature"), pairs.get("apiKey")
+            if signature and api_key and own is pairs and not ignored:
+                fields.remove(f"apiKey={api_key}")
+                short = reader.read_fields(fields)
                 if short is not None:
-                    short[SIGNATURE.name] = signature
+                    short["signature"], short["apiKey"] = signature, api_key
                     return short, payload
         values = reader.read(own)
         return values if isinstance(values, Refusal) else (values, payload)

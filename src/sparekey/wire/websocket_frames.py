@@ -53,15 +53,11 @@ def parse_frame(message: bytes) -> Frame:
         usual = _decode_usual(message)
         id = _spell_id(usual.id)
         if id is not None:
-            params = usual.params
-            return Frame(id, usual.method, {name: _text(value) for name, value in params.items()})
+            pairs = {name: value if value.__class__ is str else str(value) for name, value in usual.params.items()}
+            return Frame(id, usual.method, pairs)
     except (msgspec.DecodeError, ValueError, RecursionError):
         pass  # ValueError: digits without end
     return _parse_unusual(message)
-
-
-def _text(value: str | int) -> str:
-    return value if value.__class__ is str else str(value)
 
 
 def _parse_unusual(message: bytes) -> Frame:
