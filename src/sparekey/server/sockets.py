@@ -279,6 +279,7 @@ class Socket(asyncio.Protocol):
         data = bytes(self._held)
         at, end = 0, len(data)
         most = self.sockets.limits.message_bytes
+        is_ours = True  # all that came so far
         while end - at >= 2 and protocol.state is OPEN and self.hears():
             first, second = data[at], data[at + 1]
             length = second & 0x7F
@@ -296,6 +297,7 @@ class Socket(asyncio.Protocol):
                 at = whole
                 continue
             self.flush()  # what comes now may end the connection
+            is_ours = False
             protocol.receive_data(data[at:whole])
             at = whole
             for frame in protocol.events_received():
@@ -311,7 +313,8 @@ class Socket(asyncio.Protocol):
         if at:
             del self._held[:at]
         self.flush()
-        self.write_protocol()
+        if not is_ours or protocol.state is not OPEN:
+            self.write_protocol()
 
     # --- what the client says -------------------------------------------------------------------------------------
 

@@ -133,9 +133,8 @@ class ApiConnection(Socket):
     def _became_durable(self) -> None:
         """One more reply may leave: it is written with the events of its commit. The application calls back in the
         order in which it was asked."""
-        blocked = not self.hears()
         self._answer(self._undurable.popleft())
-        if blocked and self._paused and self.open:
+        if self._paused and self.open:
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _answer(self, answer: Answer) -> None:
@@ -147,7 +146,8 @@ class ApiConnection(Socket):
             self._last_words = (CloseCode.POLICY_VIOLATION, answer.ends)
 
     def flush(self) -> None:
-        super().flush()
+        if self._pending:
+            super().flush()
         if self._said:
             server, now_us = self.server, self.server.wall_us()
             for answer in self._said:
