@@ -127,6 +127,12 @@ def test_streams_and_upgrades_run_over_tls_and_go_by_the_host(authority: str, ve
     with connect(f"wss://stream.binance.com:9443/ws/{listen_key}") as stream:
         Client(key.api_key, key.secret).order_market_buy(symbol="BTCUSDT", quantity="0.01")
         assert '"e":"executionReport"' in str(stream.recv(10))
+    with connect("wss://data-stream.binance.vision/ws/btcusdt@depth5@100ms") as stream:
+        assert '"lastUpdateId"' in str(stream.recv(10))
+    with connect(f"wss://data-stream.binance.vision/ws/{listen_key}") as stream:
+        Client(key.api_key, key.secret).order_market_buy(symbol="BTCUSDT", quantity="0.01")
+        with pytest.raises(TimeoutError):
+            stream.recv(0.1)
     for url, refused in (
         ("wss://fstream.binance.com/ws/btcusdt@aggTrade", 501),
         ("wss://fstream.binance.com/private/ws", 501),
