@@ -55,6 +55,7 @@ from sparekey.venue.commands import (
     AmendOrder,
     CancelOpenOrders,
     CancelOrder,
+    CancelOrderList,
     EndReplay,
     Fence,
     Fund,
@@ -62,6 +63,7 @@ from sparekey.venue.commands import (
     ListSymbol,
     MarketTick,
     PlaceOrder,
+    PlaceOrderList,
     ReplaceOrder,
     ReplayPrints,
     SetOrderLimits,
@@ -442,6 +444,65 @@ def routing_session() -> golden.Golden:
     return session.golden()
 
 
+def lists_session() -> golden.Golden:
+    """Order lists of every form: filled, triggered, let in, cancelled, amended, refused, and met by routed orders."""
+    session = Session()
+    session.list_everything()
+    rng = random.Random(20_251_218)
+    keys = [session.key(session.account(name), name, whitelist=("127.0.0.1",)) for name in ("ada", "bob", "carol")]
+    for key in keys:
+        for asset, amount in (("USDT", "300000"), ("USDC", "300000"), ("BTC", "9")):
+            session.must(SPOT, Fund(key.account_id, asset, parse_money(amount)))
+    for number in range(500):
+        session.now_us += rng.randrange(1, 400_000)
+        admission = session.admission(rng.choice(keys))
+        roll = rng.random()
+        lists = session.spot.open_lists(admission.account_id)
+        mine = session.spot.open_orders(admission.account_id, "BTCUSDT")
+        if roll < 0.4:
+            order = an_order(rng, admission, "BTCUSDT", 30_000 * ONE, 10_000, 1_000)
+            routed = order.type in ("LIMIT", "MARKET") and not order.quote_quantity and rng.random() < 0.2
+            session.do(SPOT, msgspec.structs.replace(order, routed=routed))
+        elif roll < 0.8:
+            session.do(SPOT, a_list(rng, admission, f"list-{number}"))
+        elif roll < 0.9 and lists:
+            session.do(SPOT, CancelOrderList(admission, "BTCUSDT", rng.choice(lists).list_id))
+        elif mine:
+            chosen = rng.choice(mine)
+            session.do(SPOT, AmendOrder(admission, "BTCUSDT", max(chosen.quantity // 2, 1_000), chosen.order_id))
+        if rng.random() < 0.3:
+            session.commit()
+    return session.golden()
+
+
+def a_list(rng: random.Random, admission: Admission, client_list_id: str) -> PlaceOrderList:
+    """One around a price of 30000."""
+    form = rng.choice(("OCO", "OTO", "OTOCO", "OPO", "OPOCO"))
+    paid = form.startswith("OPO")
+    sells = paid or rng.random() < 0.5
+    near = (30_000 + rng.randrange(-5, 6)) * ONE
+    away = rng.randrange(1, 10) * ONE * (1 if sells else -1)
+    working = PlaceOrder(
+        admission,
+        "BTCUSDT",
+        "BUY" if paid or rng.random() < 0.5 else "SELL",
+        "LIMIT",
+        rng.choice(("GTC", "GTC", "IOC")),
+        rng.randrange(10, 50) * ONE // 100,
+        price=near,
+    )
+    common = msgspec.structs.replace(
+        working,
+        side="SELL" if sells else "BUY",
+        time_in_force="",
+        quantity=0 if paid else working.quantity,
+    )
+    limit = msgspec.structs.replace(common, type="LIMIT_MAKER", price=near + away)
+    stop = msgspec.structs.replace(common, type="STOP_LOSS", price=0, stop_price=near - away)
+    orders = {"OCO": (stop, limit), "OTO": (working, limit), "OPO": (working, limit)}.get(form, (working, stop, limit))
+    return PlaceOrderList(admission, "BTCUSDT", form, orders, client_list_id)
+
+
 def play_orders(
     session: Session, keys: Sequence[Key], rng: random.Random, count: int, price_of: Callable[[str], int]
 ) -> None:
@@ -525,6 +586,7 @@ SESSIONS: dict[str, Callable[[], golden.Golden]] = {
     "changes": changes_session,
     "market": market_session,
     "routing": routing_session,
+    "lists": lists_session,
 }
 
 

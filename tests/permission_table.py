@@ -61,6 +61,22 @@ _PLACEMENT = _SYMBOL | {
     "quantity": "0.001",
     "price": "20000",
 }
+_WORKING = {
+    "symbol": "BTCUSDT",
+    "workingType": "LIMIT_MAKER",
+    "workingSide": "BUY",
+    "workingPrice": "20000",
+    "workingQuantity": "0.001",
+    "pendingSide": "SELL",
+}
+_PENDING = {"pendingType": "LIMIT_MAKER", "pendingPrice": "90000"}
+_PENDING_PAIR = {
+    "pendingAboveType": "LIMIT_MAKER",
+    "pendingAbovePrice": "90000",
+    "pendingBelowType": "STOP_LOSS",
+    "pendingBelowStopPrice": "10000",
+}
+_A_LIST = {"orderListId": "1"}
 _LISTEN_KEY = {"listenKey": "L" * 64}
 _A_SUB_ACCOUNT = {"email": "someone@example.com"}
 _A_KEY = {"subAccountApiKey": "K" * 64}
@@ -99,6 +115,26 @@ MATRIX: dict[tuple[str, str], Documented] = {
     ),
     ("PUT", "/api/v3/order/amend/keepPriority"): _trade(**_AN_ORDER, newQty="0.001"),
     ("GET", "/api/v3/order/amendments"): _read(**_AN_ORDER),
+    ("POST", "/api/v3/order/oco"): _trade(
+        symbol="BTCUSDT", side="SELL", quantity="0.001", price="90000", stopPrice="10000"
+    ),
+    ("POST", "/api/v3/orderList/oco"): _trade(
+        symbol="BTCUSDT",
+        side="SELL",
+        quantity="0.001",
+        aboveType="LIMIT_MAKER",
+        abovePrice="90000",
+        belowType="STOP_LOSS",
+        belowStopPrice="10000",
+    ),
+    ("POST", "/api/v3/orderList/oto"): _trade(**_WORKING, **_PENDING, pendingQuantity="0.001"),
+    ("POST", "/api/v3/orderList/otoco"): _trade(**_WORKING, **_PENDING_PAIR, pendingQuantity="0.001"),
+    ("POST", "/api/v3/orderList/opo"): _trade(**_WORKING, **_PENDING),
+    ("POST", "/api/v3/orderList/opoco"): _trade(**_WORKING, **_PENDING_PAIR),
+    ("DELETE", "/api/v3/orderList"): _trade(**_SYMBOL, **_A_LIST),
+    ("GET", "/api/v3/orderList"): _read(**_A_LIST),
+    ("GET", "/api/v3/openOrderList"): _read(),
+    ("GET", "/api/v3/allOrderList"): _read(),
     ("POST", "/api/v3/sor/order"): _trade(**_PLACEMENT),
     ("POST", "/api/v3/sor/order/test"): _trade(**_PLACEMENT),
     ("GET", "/api/v3/order"): _read(**_AN_ORDER),

@@ -23,6 +23,7 @@ _CANCEL = (
     "symbol origClientOrderId orderId orderListId clientOrderId transactTime price origQty executedQty"
     " origQuoteOrderQty cummulativeQuoteQty status timeInForce type side selfTradePreventionMode"
 )
+_LIST = "orderListId contingencyType listStatusType listOrderStatus listClientOrderId transactionTime symbol orders"
 _TRADE = "id price qty quoteQty time isBuyerMaker isBestMatch"
 _TICKER = (
     "symbol priceChange priceChangePercent weightedAvgPrice openPrice highPrice lowPrice lastPrice volume quoteVolume"
@@ -64,6 +65,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "symbol allocationId allocationType orderId orderListId price qty quoteQty commission commissionAsset time"
         " isBuyer isMaker isAllocator"
     ),
+    "POST /api/v3/order/oco": _names(f"{_LIST} orderReports"),
+    "POST /api/v3/orderList/oco": _names(f"{_LIST} orderReports"),
+    "POST /api/v3/orderList/oto": _names(f"{_LIST} orderReports"),
+    "POST /api/v3/orderList/otoco": _names(f"{_LIST} orderReports"),
+    "POST /api/v3/orderList/opo": _names(f"{_LIST} orderReports"),
+    "POST /api/v3/orderList/opoco": _names(f"{_LIST} orderReports"),
+    "DELETE /api/v3/orderList": _names(f"{_LIST} orderReports"),
+    "GET /api/v3/orderList": _names(_LIST),
+    "GET /api/v3/openOrderList": _names(_LIST),
+    "GET /api/v3/allOrderList": _names(_LIST),
     "DELETE /api/v3/order": _names(_CANCEL),
     "DELETE /api/v3/openOrders": _names(_CANCEL),
     "POST /api/v3/order/test": _names(
@@ -253,6 +264,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
     "ICEBERG_PARTS": _names("limit"),
     "MAX_NUM_ORDERS": _names("maxNumOrders"),
     "MAX_NUM_ALGO_ORDERS": _names("maxNumAlgoOrders"),
+    "MAX_NUM_ORDER_LISTS": _names("maxNumOrderLists"),
     "MAX_NUM_ORDER_AMENDS": _names("maxNumOrderAmends"),
 }
 #: JSON types of a candle's twelve values.

@@ -27,6 +27,20 @@ _SPECIAL = {"apiKey": "{special}"}
 _NUMBERED_KEY = {"subAccountId": "{sub number}", "accountApiKey": "{sub key}"}
 
 #: What the replies are taken from: route → parameters. Values in braces come from what `Trading` did before.
+_WORKING = _OTHER_SYMBOL | {
+    "workingType": "LIMIT_MAKER",
+    "workingSide": "BUY",
+    "workingPrice": "2500",
+    "workingQuantity": "0.01",
+    "pendingSide": "SELL",
+}
+_PENDING = {"pendingType": "LIMIT_MAKER", "pendingPrice": "3200"}
+_PENDING_PAIR = {
+    "pendingAboveType": "LIMIT_MAKER",
+    "pendingAbovePrice": "3200",
+    "pendingBelowType": "STOP_LOSS",
+    "pendingBelowStopPrice": "2400",
+}
 PUBLIC: dict[str, dict[str, Any]] = {
     "GET /api/v3/time": {},
     "GET /api/v3/exchangeInfo": {},
@@ -65,6 +79,20 @@ SIGNED: dict[str, dict[str, Any]] = {
     "POST /api/v3/sor/order/test": _REFERENCED
     | {"side": "BUY", "type": "MARKET", "quantity": "0.001", "computeCommissionRates": "true"},
     "GET /api/v3/myAllocations": _REFERENCED,
+    "POST /api/v3/order/oco": _OTHER_SYMBOL
+    | {"side": "SELL", "quantity": "0.01", "price": "3100", "stopPrice": "2900"}
+    | {"stopLimitPrice": "2890", "stopLimitTimeInForce": "GTC"},
+    "POST /api/v3/orderList/oco": _OTHER_SYMBOL
+    | {"side": "SELL", "quantity": "0.01", "aboveType": "LIMIT_MAKER", "abovePrice": "3100"}
+    | {"belowType": "STOP_LOSS", "belowStopPrice": "2900"},
+    "POST /api/v3/orderList/oto": _WORKING | _PENDING | {"pendingQuantity": "0.01"},
+    "POST /api/v3/orderList/otoco": _WORKING | _PENDING_PAIR | {"pendingQuantity": "0.01"},
+    "POST /api/v3/orderList/opo": _WORKING | _PENDING,
+    "POST /api/v3/orderList/opoco": _WORKING | _PENDING_PAIR,
+    "GET /api/v3/orderList": {"orderListId": "{list}"},
+    "GET /api/v3/openOrderList": {},
+    "GET /api/v3/allOrderList": {},
+    "DELETE /api/v3/orderList": _OTHER_SYMBOL | {"orderListId": "{list}"},
     "GET /api/v3/order": _SYMBOL | {"orderId": "{bought}"},
     "GET /api/v3/openOrders": _SYMBOL,
     "GET /api/v3/allOrders": _SYMBOL,
@@ -166,6 +194,7 @@ EMPTY_BY_NATURE = {
 }
 #: Documented, but not declared by the SDK.
 UNDECLARED = {
+    "DELETE /api/v3/orderList": frozenset({"orderReports[].selfTradePreventionMode"}),
     "GET /fapi/v1/exchangeInfo": frozenset({"futuresType"}),
     "POST /api/v3/sor/order/test": frozenset({f"specialCommissionForOrder.{side}" for side in ("maker", "taker")}),
 }
@@ -178,6 +207,7 @@ BY_A_SUB_ACCOUNT = {
 }
 #: Route → what its reply is needed for, and where it stands there.
 _NOTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "POST /api/v3/orderList/oco": ("{list}", lambda body: body["orderListId"]),
     "POST /sapi/v1/sub-account/virtualSubAccount": ("{sub}", lambda body: body["email"]),
     "GET /sapi/v1/sub-account/list": ("{sub number}", lambda body: body["subAccounts"][0]["subUserId"]),
     "POST /sapi/v1/sub-account/subAccountApi": ("{sub key}", lambda body: body["apiKey"]),

@@ -159,3 +159,46 @@ def test_the_official_sdk_routes_orders_and_asks_for_rules_and_prices(venue: Ven
     ).data()
     [match] = api.my_prevented_matches(symbol="BTCUSDT", order_id=taker.order_id).data()
     assert (match.maker_order_id, match.maker_prevented_quantity) == (stopped.order_id, "0.10000000")
+
+
+@pytest.mark.venue(profile="off")
+@pytest.mark.usefixtures("no_type_warnings")
+def test_the_official_sdk_places_amends_and_cancels_order_lists(venue: Venue, tmp_path: Path) -> None:
+    api = rest(venue, venue.key(fund={"USDT": "50000", "BTC": "1"}), tmp_path)
+    seller = rest(venue, venue.key(fund={"USDT": "50000", "BTC": "1"}), tmp_path)
+    sale = {"symbol": "BTCUSDT", "side": "SELL", "quantity": 0.1}
+    around = {"above_type": "LIMIT_MAKER", "above_price": 60000, "below_type": "STOP_LOSS", "below_stop_price": 40000}
+
+    pair = api.order_list_oco(**sale, **around).data()
+    assert (pair.contingency_type, pair.list_order_status) == ("OCO", "EXECUTING")
+    assert [report.type for report in pair.order_reports] == ["STOP_LOSS", "LIMIT_MAKER"]
+    buyer = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC", "quantity": 0.1}
+    assert seller.new_order(**buyer, price=60000).data().status == "FILLED"
+    ended = api.get_order_list(order_list_id=pair.order_list_id).data()
+    assert (ended.list_status_type, ended.list_order_status) == ("ALL_DONE", "ALL_DONE")
+
+    bought = api.order_list_opoco(
+        "BTCUSDT",
+        "LIMIT",
+        "BUY",
+        50000,
+        0.1,
+        "SELL",
+        "TAKE_PROFIT",
+        working_time_in_force="GTC",
+        pending_above_stop_price=70000,
+        pending_below_type="STOP_LOSS",
+        pending_below_stop_price=30000,
+    ).data()
+    assert [report.status for report in bought.order_reports] == ["NEW", "PENDING_NEW", "PENDING_NEW"]
+    assert [one.order_list_id for one in api.open_order_list().data()] == [bought.order_list_id]
+    seller.new_order(**buyer | {"side": "SELL"}, price=50000)
+    stop = bought.orders[1].order_id
+    amended = api.order_amend_keep_priority("BTCUSDT", 0.05, order_id=stop).data()
+    assert amended.list_status.contingency_type == "OTO"
+    cancelled = api.delete_order_list("BTCUSDT", order_list_id=bought.order_list_id).data()
+    assert [report.status for report in cancelled.order_reports] == ["CANCELED", "CANCELED"]
+    assert [one.order_list_id for one in api.all_order_list(from_id=1).data()] == [
+        pair.order_list_id,
+        bought.order_list_id,
+    ]

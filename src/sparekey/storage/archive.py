@@ -26,7 +26,7 @@ from sparekey.market.candles import Candle, add_print, join_candles, print_candl
 from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.storage.private_files import make_private
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US
-from sparekey.venue.effects import Allocation, Amendment, ClosedOrder, Prevented, Print
+from sparekey.venue.effects import Allocation, Amendment, ClosedOrder, ClosedOrderList, Prevented, Print
 
 #: Rows that may wait for a disk that refuses them. Beyond it the archive stops taking rows until the next start.
 MAX_WAITING = 400_000
@@ -41,7 +41,7 @@ BLOCK_PRINTS = 500
 _KEPT_BLOCKS = 32
 
 #: Of the tables below. A file of an older one lacks what the journal tells, and is rebuilt from it.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
@@ -55,10 +55,16 @@ CREATE INDEX IF NOT EXISTS orders_by_time ON orders (account_id, symbol, updated
 CREATE TABLE IF NOT EXISTS fills (
     account_id INTEGER, symbol TEXT, trade_id INTEGER, is_buyer INTEGER, order_id INTEGER, time_us INTEGER,
     price INTEGER, quantity INTEGER, quote_quantity INTEGER, fee INTEGER, fee_asset TEXT, is_maker INTEGER,
+    list_id INTEGER,
     PRIMARY KEY (account_id, symbol, trade_id, is_buyer)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (account_id, symbol, order_id, trade_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (account_id, symbol, time_us);
+CREATE TABLE IF NOT EXISTS order_lists (
+    account_id INTEGER, list_id INTEGER, client_list_id TEXT, updated_us INTEGER, image BLOB NOT NULL,
+    PRIMARY KEY (account_id, list_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS order_lists_by_client_id ON order_lists (account_id, client_list_id);
 CREATE TABLE IF NOT EXISTS allocations (
     account_id INTEGER, symbol TEXT, allocation_id INTEGER, order_id INTEGER, time_us INTEGER, image BLOB NOT NULL,
     PRIMARY KEY (account_id, symbol, allocation_id)
@@ -102,6 +108,7 @@ class Fill(NamedTuple):
     fee: int
     fee_asset: str
     is_maker: bool
+    list_id: int
 
 
 class Trade(NamedTuple):
@@ -165,6 +172,7 @@ class _Rows:
         "candles",
         "count",
         "fills",
+        "lists",
         "orders",
         "position",
         "prevented",
@@ -175,6 +183,7 @@ class _Rows:
     def __init__(self) -> None:
         self.orders: dict[tuple[int, str], dict[int, ClosedOrder]] = {}
         self.fills: dict[tuple[int, str], list[Fill]] = {}
+        self.lists: dict[int, dict[int, ClosedOrderList]] = {}  # by account and id
         self.allocations: dict[tuple[int, str], list[Allocation]] = {}
         self.prevented: dict[tuple[int, str], list[Prevented]] = {}
         self.amendments: dict[tuple[int, str, int], list[tuple[int, Amendment]]] = {}  # with their execution ids
@@ -326,6 +335,10 @@ class Archive:
             rows.orders.setdefault((effect.account_id, effect.symbol), {})[effect.order_id] = effect
             rows.count += 1
             rows.urgent = True
+        elif type(effect) is ClosedOrderList:
+            rows.lists.setdefault(effect.account_id, {})[effect.list_id] = effect
+            rows.count += 1
+            rows.urgent = True
         elif type(effect) is Allocation:
             rows.allocations.setdefault((effect.account_id, effect.symbol), []).append(effect)
             rows.count += 1
@@ -387,9 +400,9 @@ class Archive:
     def _fills_of(self, effect: Print) -> Iterator[Fill]:
         """The sides that real accounts had in a trade; order id 0 is a market participant."""
         base, quote = self._assets_of(effect.symbol)
-        for order_id, account_id, fee, is_maker in (
-            (effect.maker_order_id, effect.maker_account_id, effect.maker_fee, True),
-            (effect.taker_order_id, effect.taker_account_id, effect.taker_fee, False),
+        for order_id, account_id, fee, is_maker, list_id in (
+            (effect.maker_order_id, effect.maker_account_id, effect.maker_fee, True, effect.maker_list_id),
+            (effect.taker_order_id, effect.taker_account_id, effect.taker_fee, False, effect.taker_list_id),
         ):
             if order_id:
                 is_buyer = effect.buyer_is_maker == is_maker
@@ -406,6 +419,7 @@ class Archive:
                     fee,
                     base if is_buyer else quote,
                     is_maker,
+                    list_id,
                 )
 
     def _write(self, rows: _Rows) -> None:
@@ -421,8 +435,16 @@ class Archive:
             ],
         )
         writer.executemany(
-            "INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [fill for fills in rows.fills.values() for fill in fills],
+        )
+        writer.executemany(
+            "INSERT OR REPLACE INTO order_lists VALUES (?, ?, ?, ?, ?)",
+            [
+                (one.account_id, one.list_id, one.client_list_id, one.updated_us, encode(one))
+                for lists in rows.lists.values()
+                for one in lists.values()
+            ],
         )
         writer.executemany(
             "INSERT OR REPLACE INTO allocations VALUES (?, ?, ?, ?, ?, ?)",
@@ -560,6 +582,46 @@ class Archive:
         merged = sorted({(fill.trade_id, bool(fill.is_buyer)): fill for fill in stored + waiting}.items())
         chosen = merged[:limit] if forwards else merged[-limit:]
         return [fill for _, fill in chosen]
+
+    def order_list(self, account_id: int, *, list_id: int, client_list_id: str) -> ClosedOrderList | None:
+        """A closed list by id, else the newest one with this client list id; None if there is none."""
+        waiting = [
+            one
+            for rows in self._waiting()
+            for one in rows.lists.get(account_id, {}).values()
+            if (one.list_id == list_id if list_id else one.client_list_id == client_list_id)
+        ]
+        if waiting:
+            return max(waiting, key=lambda one: one.list_id)
+        condition, value = ("list_id = ?", list_id) if list_id else ("client_list_id = ?", client_list_id)
+        row = self._reader.execute(
+            f"SELECT image FROM order_lists WHERE account_id = ? AND {condition} ORDER BY list_id DESC LIMIT 1",
+            (account_id, value),
+        ).fetchone()
+        return None if row is None else msgspec.msgpack.decode(row[0], type=ClosedOrderList)
+
+    def order_lists(
+        self, account_id: int, *, from_id: int | None, start_us: int | None, end_us: int | None, limit: int
+    ) -> list[ClosedOrderList]:
+        """Closed lists ascending by id: from an id, or ended within [start, end], or else the newest `limit`."""
+        forwards = from_id is not None or start_us is not None
+        first = from_id or 0
+        low, high = _bounds(start_us, end_us)
+        waiting = [
+            one
+            for rows in self._waiting()
+            for one in rows.lists.get(account_id, {}).values()
+            if one.list_id >= first and low <= one.updated_us <= high
+        ]
+        rows = self._reader.execute(
+            "SELECT image FROM order_lists WHERE account_id = ? AND list_id >= ? AND updated_us BETWEEN ? AND ?"
+            f" ORDER BY list_id {'ASC' if forwards else 'DESC'} LIMIT ?",
+            (account_id, first, low, high, limit),
+        )
+        stored = [msgspec.msgpack.decode(row[0], type=ClosedOrderList) for row in rows]
+        merged = {one.list_id: one for one in stored + waiting}
+        ids = sorted(merged)
+        return [merged[one] for one in (ids[:limit] if forwards else ids[-limit:])]
 
     def allocations(
         self,

@@ -383,6 +383,45 @@ class Reason(Enum):
         "The order's status does not meet cancelRestrictions.",
         "Drop the restriction or accept the fill.",
     )
+    LIST_PRICES = (
+        "list-prices",
+        "The prices of the pair do not stand on both sides of the last price, or not on the right ones.",
+        "SELL: limit or take profit above the last price, stop below it; BUY: the other way round.",
+    )
+    PAIR_TYPE = (
+        "pair-type",
+        "An order of this type cannot be one of a pair.",
+        "Limit makers, stop losses and take profits can.",
+    )
+    PAIR_ICEBERG_NOT_GTC = (
+        "pair-iceberg-not-gtc",
+        "{0} needs a timeInForce of GTC.",
+        "Send GTC, or leave the iceberg quantity out.",
+    )
+    PAIR_BUY_LIMIT_ABOVE = ("pair-buy-limit-above", "A pair that buys has its limit order below.", "Swap them.")
+    PAIR_SELL_LIMIT_BELOW = ("pair-sell-limit-below", "A pair that sells has its limit order above.", "Swap them.")
+    PAIR_TWO_LIMITS = ("pair-two-limits", "Neither order of the pair waits for a price.", "Make one a stop loss.")
+    PAIR_BUY_STOP_BELOW = ("pair-buy-stop-below", "A pair that buys has its stop loss above.", "Swap them.")
+    PAIR_SELL_STOP_ABOVE = ("pair-sell-stop-above", "A pair that sells has its stop loss below.", "Swap them.")
+    PAIR_BUY_PROFIT_ABOVE = ("pair-buy-profit-above", "A pair that buys takes its profit below.", "Swap them.")
+    PAIR_SELL_PROFIT_BELOW = ("pair-sell-profit-below", "A pair that sells takes its profit above.", "Swap them.")
+    PAYER_SELLS = ("payer-sells", "A working order that pays for the pending ones must buy.", "Send BUY.")
+    PAID_BUYS = ("paid-buys", "What a working order pays for must be a sale.", "Send SELL.")
+    PAID_QUANTITY = (
+        "paid-quantity",
+        "{0} was sent, but the working order determines it.",
+        "Leave it out.",
+    )
+    STOP_LIMIT_TIME_MISSING = (
+        "stop-limit-time-missing",
+        "stopLimitPrice was sent without stopLimitTimeInForce.",
+        "Send both.",
+    )
+    AMEND_PENDING_PAID = (
+        "amend-pending-paid",
+        "What the working order will pay for has no quantity yet.",
+        "Amend it once the working order is filled.",
+    )
     AMEND_ORDER_UNKNOWN = (
         "amend-order-unknown",
         "No open order has this id, or its client order id is another one.",

@@ -95,7 +95,10 @@ def begin(
 def decide_queued(state: SpotState, market: SymbolMarket, order: Order) -> list[Any]:
     """The step of an order in the queue: its trigger was crossed. It cannot be refused any more, so it ends instead."""
     symbol, order_id = order.symbol, order.order_id
-    outcome = begin(state, market, intent_of(order), state.time_us, triggered=True)
+    intent = intent_of(order)
+    if order.list_id:
+        intent = msgspec.structs.replace(intent, held=order.hold + state.lists.shared_hold(order))
+    outcome = begin(state, market, intent, state.time_us, triggered=True)
     if isinstance(outcome, Refusal):
         return [OrderClosed(symbol, order_id, "EXPIRED", "REJECTED")]
     return [OrderStarted(symbol, order_id, outcome.hold, outcome.pegged_price), *outcome.events]

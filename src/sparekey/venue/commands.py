@@ -93,6 +93,30 @@ class ReplaceOrder(Command, frozen=True):
     cancel_over_limit: bool = False
 
 
+class PlaceOrderList(Command, frozen=True):
+    """Orders of which each one's fate is the others'. `form`: OCO, OTO, OTOCO, OPO or OPOCO.
+
+    The working order comes first; of a pair the stop loss comes before the other. Orders that a working order pays for
+    have no quantity. All have the same admission and symbol.
+    """
+
+    admission: Admission
+    symbol: str
+    form: str
+    orders: tuple[PlaceOrder, ...]
+    client_list_id: str = ""
+
+
+class CancelOrderList(Command, frozen=True):
+    """By list id (0 = not sent), else by client list id; both must name the same list."""
+
+    admission: Admission
+    symbol: str
+    list_id: int = 0
+    client_list_id: str = ""
+    new_client_order_id: str = ""
+
+
 class AmendOrder(Command, frozen=True):
     """Lower an open order's quantity; it keeps its id and its place. Found as by `CancelOrder`."""
 
@@ -171,6 +195,8 @@ SpotCommand = (
     | CancelOrder
     | CancelOpenOrders
     | ReplaceOrder
+    | PlaceOrderList
+    | CancelOrderList
     | AmendOrder
     | Fence
     | OpenMarket

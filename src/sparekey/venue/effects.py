@@ -11,7 +11,7 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An order as it ended; amounts and prices in 1e-8 units, times in microseconds. Fields are only ever appended.
 
     `working_us` is -1 for an order that never was on the book or in a match. `status` is FILLED, CANCELED, EXPIRED or
-    EXPIRED_IN_MATCH. `trailing_us` is -1 until a trailing stop tracks the price.
+    EXPIRED_IN_MATCH. `trailing_us` is -1 until a trailing stop tracks the price. `list_id` is 0 without a list.
     """
 
     symbol: str
@@ -45,10 +45,12 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pegged_price: int = 0
     #: who saw its last activity, SOR or EXCHANGE; empty unless it is routed
     working_floor: str = ""
+    list_id: int = 0
 
 
 class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One trade on the market. Order and account ids are 0 on the side of a market participant.
+    """One trade on the market. Order and account ids are 0 on the side of a market participant, ids of lists also where
+    an order is in none.
 
     Fees are in the asset that the side received, as in `Filled`.
     """
@@ -66,6 +68,8 @@ class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):
     maker_order_id: int = 0
     maker_account_id: int = 0
     maker_fee: int = 0
+    taker_list_id: int = 0
+    maker_list_id: int = 0
 
 
 class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,6 +121,30 @@ class Amendment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     client_order_id: str
     original_quantity: int
     quantity: int
+
+
+class ClosedOrderList(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A list as it ended, for the archive. `orders` are ids and client order ids. Fields are only ever appended."""
+
+    list_id: int
+    symbol: str
+    account_id: int
+    client_list_id: str
+    contingency: str
+    created_us: int
+    updated_us: int
+    orders: tuple[tuple[int, str], ...]
+
+
+class ListReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What happened to a list of a watched account, and the list as it stood right after.
+
+    `status_type` is EXEC_STARTED, UPDATED or ALL_DONE.
+    """
+
+    one: ClosedOrderList
+    time_us: int
+    status_type: str
 
 
 class OrderReported(msgspec.Struct, array_like=True, gc=False):
@@ -184,10 +212,12 @@ class BookChanged(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 Effect = (
     ClosedOrder
+    | ClosedOrderList
     | Print
     | Allocation
     | Prevented
     | Amendment
+    | ListReported
     | OrderReported
     | BalanceAdjusted
     | BalancesReported

@@ -34,6 +34,7 @@ class OrderPlaced(Event, frozen=True):
 
     `waits`: it does not act yet; a later event says when it does. `pegged_price`: the price that the book chose for it.
     `routed`: books of other symbols may fill it.
+    `pending`: not even its list lets it in yet.
     """
 
     symbol: str
@@ -59,6 +60,8 @@ class OrderPlaced(Event, frozen=True):
     peg_offset: int = 0
     pegged_price: int = 0
     routed: bool = False
+    list_id: int = 0
+    pending: bool = False
 
 
 class OrderArmed(Event, frozen=True):
@@ -78,6 +81,64 @@ class OrderStarted(Event, frozen=True):
     order_id: int
     hold: int
     pegged_price: int = 0
+
+
+class OrderListPlaced(Event, frozen=True):
+    """The orders before this event are a list. `hold` is locked for the list itself, as in `OrderList`."""
+
+    symbol: str
+    list_id: int
+    account_id: int
+    client_list_id: str
+    form: str
+    order_ids: tuple[int, ...]
+    hold: int
+    holds_base: bool
+
+
+class OrderListStarted(Event, frozen=True):
+    """The working order was filled, and the pending ones are let in. `hold` is what is locked for their pair now.
+
+    `quantity`: what the working order pays for is their quantity; 0: they have their own.
+    """
+
+    symbol: str
+    list_id: int
+    hold: int
+    quantity: int = 0
+
+
+class OrderReleased(Event, frozen=True):
+    """A pending order begins, as `OrderStarted` says; with `waits` by waiting for its price."""
+
+    symbol: str
+    order_id: int
+    hold: int
+    pegged_price: int = 0
+    waits: bool = False
+
+
+class LegChosen(Event, frozen=True):
+    """An order of a pair acts, so that what was locked for the pair is locked for it."""
+
+    symbol: str
+    list_id: int
+    order_id: int
+
+
+class OrderListHeld(Event, frozen=True):
+    """Another amount is locked for a list itself."""
+
+    symbol: str
+    list_id: int
+    hold: int
+
+
+class OrderListClosed(Event, frozen=True):
+    """The last order of a list has ended. What is locked for the list is released."""
+
+    symbol: str
+    list_id: int
 
 
 class Filled(Event, frozen=True):
@@ -278,6 +339,12 @@ SpotEvent = (
     | OrderPlaced
     | OrderArmed
     | OrderStarted
+    | OrderListPlaced
+    | OrderListStarted
+    | OrderReleased
+    | LegChosen
+    | OrderListHeld
+    | OrderListClosed
     | Filled
     | Allocated
     | MatchPrevented

@@ -19,6 +19,7 @@ MIN_NOTIONAL = Refusal(Reason.FILTER_FAILED, ("MIN_NOTIONAL",))
 LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("LOT_SIZE",))
 MARKET_LOT_SIZE = Refusal(Reason.FILTER_FAILED, ("MARKET_LOT_SIZE",))
 NOTIONAL = Refusal(Reason.FILTER_FAILED, ("NOTIONAL",))
+MAX_NUM_ORDER_LISTS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ORDER_LISTS",))
 MAX_NUM_ORDERS = Refusal(Reason.FILTER_FAILED, ("MAX_NUM_ORDERS",))
 MAX_ASSET = Refusal(Reason.FILTER_FAILED, ("MAX_ASSET",))
 ICEBERG_PARTS = Refusal(Reason.FILTER_FAILED, ("ICEBERG_PARTS",))
@@ -77,6 +78,10 @@ def check_market_lot(rules: SymbolRules, quantity: int) -> Refusal | None:
     ):
         return MARKET_LOT_SIZE
     return None
+
+
+def check_market_value(rules: SymbolRules, price: int, quantity: int) -> Refusal | None:
+    return check_market_notional(rules, notional(price, quantity))
 
 
 def check_notional(rules: SymbolRules, price: int, quantity: int) -> Refusal | None:

@@ -17,6 +17,7 @@ _MASK_128 = 2**128 - 1
 #: Odd, so that different orders get different ids.
 _SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
 _CANCEL_SALT = 0xD1B54A32D192ED03
+_LIST_SALT = 0xA24BAED4963EE407
 _AMEND_SALT = 0x8CB92BA72F3D8DD7
 
 
@@ -69,6 +70,8 @@ class Order(msgspec.Struct, eq=False, gc=False):
     amends: int = 0
     #: of a routed order: SOR or EXCHANGE, whichever saw its last activity
     working_floor: str = ""
+    #: the list that it belongs to; 0: none
+    list_id: int = 0
     expiry_reason: str = ""
     #: [derived] its place on the book; None while it is not there
     level: Any = None
@@ -131,6 +134,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.peg_offset,
             self.pegged_price,
             self.working_floor,
+            self.list_id,
         )
 
     def dump(self) -> list[Any]:
@@ -168,6 +172,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.pegged_price,
             self.amends,
             self.working_floor,
+            self.list_id,
         ]
 
 
@@ -190,6 +195,11 @@ def generated_cancel_id(order_id: int) -> str:
 def generated_amend_id(order_id: int, amends: int) -> str:
     """And for an order's next amendment, of which there were so many before."""
     return _spell(((order_id << 64 | (_AMEND_SALT ^ amends)) * _SPREAD) & _MASK_128)
+
+
+def generated_list_id(list_id: int) -> str:
+    """And for an order list."""
+    return _spell(((list_id << 64 | _LIST_SALT) * _SPREAD) & _MASK_128)
 
 
 def _spell(number: int) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from sparekey.terms.reasons import Reason
 from sparekey.terms.rounding import notional
-from sparekey.venue.effects import BalanceAdjusted, BalancesReported, ClosedOrder, Effect, OrderReported
+from sparekey.venue.effects import BalanceAdjusted, BalancesReported, ClosedOrder, Effect, ListReported, OrderReported
 from sparekey.venue.events import Allocated, Filled, MatchPrevented, OrderClosed, PlacementRefused
+from sparekey.venue.order_lists import OrderList
 from sparekey.venue.orders import Order
 from sparekey.venue.spot_state import SpotState, SymbolMarket
 
@@ -18,7 +19,11 @@ NO_ORDER = -1
 
 
 def report_new(order: Order, time_us: int, effects: list[Effect]) -> None:
-    effects.append(OrderReported(order.closed("NEW"), time_us, "NEW", "NEW"))
+    effects.append(OrderReported(order.closed(order.status), time_us, "NEW", order.status))
+
+
+def report_list(one: OrderList, status_type: str, time_us: int, effects: list[Effect]) -> None:
+    effects.append(ListReported(one.closed(), time_us, status_type))
 
 
 def report_fill(state: SpotState, market: SymbolMarket, event: Filled, time_us: int, effects: list[Effect]) -> None:

@@ -32,6 +32,8 @@ from sparekey.venue.events import (
     QuotesTaken,
     SymbolListed,
 )
+from sparekey.venue.order_list_apply import LIST_APPLIERS, note_filled, note_received, note_renamed
+from sparekey.venue.order_lists import PENDING_NEW
 from sparekey.venue.orders import Order
 from sparekey.venue.reports import (
     report_adjusted,
@@ -110,6 +112,10 @@ def _order_placed(state: SpotState, event: OrderPlaced, time_us: int, effects: l
         order.pegged_price = event.pegged_price
     if event.routed:
         order.working_floor = "EXCHANGE"
+    if event.list_id:
+        order.list_id = event.list_id
+        if event.pending:
+            order.status = PENDING_NEW
     (quote if is_buy else base).post(-event.hold, event.hold)
     market.next_order_id = event.order_id + 1
     market.orders[event.order_id] = order
@@ -176,6 +182,9 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
         account_bought = event.buyer_is_maker == (event.taker_order_id == 0)
         state.participants.note_taken(event.symbol, quote, account_bought)
     _note_trade(state, market, event, time_us)
+    taker_list = maker_list = 0
+    if state.lists.open:
+        taker_list, maker_list = _list_id(market, event.taker_order_id), _list_id(market, event.maker_order_id)
     effects.append(
         Print(
             event.symbol,
@@ -191,6 +200,8 @@ def _filled(state: SpotState, event: Filled, time_us: int, effects: list[Effect]
             event.maker_order_id,
             event.maker_account_id,
             event.maker_fee,
+            taker_list,
+            maker_list,
         )
     )
     if state.watched:
@@ -224,6 +235,7 @@ def _allocated(state: SpotState, event: Allocated, time_us: int, effects: list[E
             maker_order_id=event.maker_order_id,
             maker_account_id=event.maker_account_id,
             maker_fee=event.maker_fee,
+            maker_list_id=_list_id(source, event.maker_order_id),
         )
     )
     effects.append(
@@ -264,6 +276,10 @@ def _note_trade(state: SpotState, market: SymbolMarket, event: Filled | Allocate
     market.update_id += 1
 
 
+def _list_id(market: SymbolMarket, order_id: int) -> int:
+    return market.orders[order_id].list_id if order_id else 0
+
+
 def _settle(
     state: SpotState,
     market: SymbolMarket,
@@ -294,6 +310,8 @@ def _settle(
         order.base.post(quantity - fee)
         if fee:
             market.base.fees.post(fee)
+        if order.list_id:
+            note_received(state, market, order, quantity, fee)
     else:
         hold = order.hold - quantity
         order.base.post(0, -quantity)
@@ -372,6 +390,8 @@ def _order_closed(state: SpotState, event: OrderClosed, time_us: int, effects: l
         state.ledger.updated_us[order.account_id] = time_us
     order.updated_us = time_us
     order.status = event.status
+    if order.list_id and event.status == "FILLED":
+        note_filled(state, order)
     order.expiry_reason = event.expiry_reason
     if state.watched and order.account_id in state.watched:
         report_closed(order, event, time_us, effects)
@@ -415,6 +435,8 @@ def _order_amended(state: SpotState, event: OrderAmended, time_us: int, effects:
     )
     if state.watched and account_id in state.watched:
         report_amended(order, original_id, time_us, effects)
+    if order.list_id and order.client_order_id != original_id:
+        note_renamed(state, order, time_us, effects)
 
 
 def _placement_refused(state: SpotState, event: PlacementRefused, time_us: int, effects: list[Effect]) -> None:
@@ -522,6 +544,7 @@ def _fence_raised(state: SpotState, event: FenceRaised, time_us: int, effects: l
 
 
 _APPLIERS: dict[type, Callable[[SpotState, Any, int, list[Effect]], None]] = {
+    **LIST_APPLIERS,
     OrderPlaced: _order_placed,
     OrderArmed: _order_armed,
     OrderStarted: _order_started,

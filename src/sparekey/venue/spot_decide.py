@@ -6,7 +6,7 @@ A placement is judged in Binance's order: admission, order limit, order type, fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sparekey.terms.admissions import Admission
@@ -88,9 +88,20 @@ def _place_order(state: SpotState, command: PlaceOrder, now_us: int) -> Decision
     return () if command.check_only else enter_order(state, market, command, now_us)
 
 
-def judge_placement(state: SpotState, command: PlaceOrder, now_us: int, *, counted: bool) -> SymbolMarket | Refusal:
-    """What is asked before the engine sees an order; its market, if nothing speaks against it there. `counted`: the
-    account may not have placed too many orders already."""
+def judge_placement(
+    state: SpotState,
+    command: PlaceOrder,
+    now_us: int,
+    *,
+    counted: bool,
+    beside: Sequence[PlaceOrder] = (),
+    sized: bool = True,
+) -> SymbolMarket | Refusal:
+    """What is asked before the engine sees an order; its market, if nothing speaks against it there.
+
+    `counted`: the account may not have placed too many orders already. `beside` are other orders of the same request.
+    `sized`: the quantity is known.
+    """
     market = state.markets.get(command.symbol)
     if market is None:
         return _SYMBOL_UNKNOWN
@@ -122,7 +133,7 @@ def judge_placement(state: SpotState, command: PlaceOrder, now_us: int, *, count
     if mode and mode not in rules.prevention_modes:
         return _PREVENTION_MODE
     own = market.by_client_order_id.get(account_id)
-    refusal = _check_filters(state, market, command, command.side == "BUY", own or {}, now_us)
+    refusal = _check_filters(state, market, command, command.side == "BUY", own or {}, now_us, beside, sized)
     return market if refusal is None else refusal
 
 
@@ -133,10 +144,9 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
     mode = command.prevention_mode or market.rules.default_prevention_mode
     is_buy = command.side == "BUY"
     if command.iceberg_quantity:
-        if command.iceberg_quantity >= command.quantity:
-            return _ICEBERG_TOO_LARGE
-        if command.time_in_force not in ("", "GTC"):
-            return _ICEBERG_NOT_GTC
+        refusal = check_shown(command)
+        if refusal is not None:
+            return refusal
     order_id = market.next_order_id
     client_order_id = command.client_order_id
     if client_order_id and own is not None and client_order_id in own:
@@ -193,18 +203,26 @@ def enter_order(state: SpotState, market: SymbolMarket, command: PlaceOrder, now
     return [placed, *beginning.events]
 
 
+def check_shown(command: PlaceOrder) -> Refusal | None:
+    """An iceberg shows less than there is, and rests. What a working order pays for has no quantity yet."""
+    if 0 < command.quantity <= command.iceberg_quantity:
+        return _ICEBERG_TOO_LARGE
+    return _ICEBERG_NOT_GTC if command.time_in_force not in ("", "GTC") else None
+
+
 def is_fenced(state: SpotState, admission: Admission) -> bool:
     fence = state.fences.get(admission.key_id)
     return fence is not None and admission.access_seq < fence
 
 
-def check_order_limits(state: SpotState, account_id: int, now_us: int) -> Refusal | None:
+def check_order_limits(state: SpotState, account_id: int, now_us: int, count: int = 1) -> Refusal | None:
+    """Whether an account may place so many orders more."""
     used = state.order_counts_used.get(account_id)
     if used is None:
         return None
     index = 0
     for limit in state.order_limits:
-        if used[index + 1] >= limit.limit and limit.enforced and used[index] == now_us // limit.window_us:
+        if used[index + 1] + count > limit.limit and limit.enforced and used[index] == now_us // limit.window_us:
             return Refusal(Reason.ORDER_COUNT_EXCEEDED, (limit.limit, f"{limit.interval_count} {limit.interval}"))
         index += 2
     return None
@@ -230,15 +248,24 @@ def _check_filters(
     is_buy: bool,
     own: Mapping[str, Order],
     now_us: int,
+    beside: Sequence[PlaceOrder],
+    sized: bool,
 ) -> Refusal | None:
-    """`own` are the account's open orders on the symbol."""
+    """`own` are the account's open orders on the symbol, `beside` others of the same request."""
     rules = market.rules
     price, quantity, stop = command.price, command.quantity, command.stop_price
     if stop:
         refusal = filters.check_price(rules, stop)
         if refusal is not None:
             return refusal
-    if command.type == "MARKET":
+    if not sized:
+        refusal = filters.check_price(rules, price) if price else None
+        refusal = refusal or (
+            filters.check_percent_price(rules, is_buy, price, market.reference_price(now_us)) if price else None
+        )
+        if refusal is not None:
+            return refusal
+    elif command.type == "MARKET":
         reference = market.reference_price(now_us) or best_offer(market, state.participants, is_buy)
         if quantity:
             refusal = (
@@ -276,18 +303,19 @@ def _check_filters(
         if refusal is not None:
             return refusal
     iceberg_quantity = command.iceberg_quantity
-    if iceberg_quantity:
+    if iceberg_quantity and sized:
         refusal = filters.check_iceberg(rules, quantity, iceberg_quantity)
         if refusal is not None:
             return refusal
-    if rules.max_open_orders and len(own) >= rules.max_open_orders:
+    if rules.max_open_orders and len(own) + len(beside) >= rules.max_open_orders:
         return filters.MAX_NUM_ORDERS
     if command.type in STOPS and rules.max_algo_orders:
-        algo_orders = sum(order.type in STOPS for order in own.values())
+        algo_orders = sum(order.type in STOPS for order in own.values()) + sum(one.type in STOPS for one in beside)
         if algo_orders >= rules.max_algo_orders:
             return filters.MAX_NUM_ALGO_ORDERS
     if iceberg_quantity and rules.max_iceberg_orders:
         icebergs = sum(order.iceberg_quantity > 0 for order in own.values())
+        icebergs += sum(one.iceberg_quantity > 0 for one in beside)
         if icebergs >= rules.max_iceberg_orders:
             return filters.MAX_NUM_ICEBERG_ORDERS
     base_most, quote_most = state.assets[rules.base_asset].max_order, state.assets[rules.quote_asset].max_order

@@ -7,7 +7,7 @@ crossed begin right after the step that printed, each in a step of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -19,11 +19,22 @@ from sparekey.terms.refusals import Refusal
 from sparekey.terms.rounding import fee, notional
 from sparekey.venue.beginning import decide_queued
 from sparekey.venue.book_watch import report_books
-from sparekey.venue.commands import BeginQueued, EndReplay, MarketTick, ReplaceOrder, ReplayPrints, SpotCommand
+from sparekey.venue.commands import (
+    BeginQueued,
+    CancelOrderList,
+    EndReplay,
+    MarketTick,
+    PlaceOrderList,
+    ReplaceOrder,
+    ReplayPrints,
+    SpotCommand,
+)
+from sparekey.venue.contingencies import complete, decide_list_start
 from sparekey.venue.effects import Effect
 from sparekey.venue.events import Filled, MarketPrint, OrderClosed, Printed, QuotesTaken, SpotEvent
 from sparekey.venue.liquidity import Participants, Taker
 from sparekey.venue.matching import offers
+from sparekey.venue.order_list_decide import cancel_order_list, place_order_list
 from sparekey.venue.orders import Order
 from sparekey.venue.replacing import replace_order
 from sparekey.venue.reports import report_balances
@@ -36,6 +47,14 @@ _SYMBOL_UNKNOWN = Refusal(Reason.SYMBOL_UNKNOWN)
 
 #: More orders than this do not begin as internal steps of one command; the others are the first thing after it.
 MOST_BEGUN = 1_000
+
+
+#: How commands are decided that act in several steps.
+_IN_STEPS: dict[type, Callable[[SpotState, Any, int, Callable[[Sequence[Any]], None]], Refusal | None]] = {
+    ReplaceOrder: replace_order,
+    PlaceOrderList: place_order_list,
+    CancelOrderList: cancel_order_list,
+}
 
 
 class SpotShard:
@@ -66,19 +85,22 @@ class SpotShard:
             events: list[Any] = []
             self._begin_queued(time_us, events)
             return events
-        if kind is ReplaceOrder:
-            return self._replace(command, time_us)
-        outcome = decide(self.state, command, time_us)
+        if kind in _IN_STEPS:
+            return self._decide_in_steps(command, time_us)
+        state = self.state
+        outcome: Any = decide(state, command, time_us)
         if outcome.__class__ is not Refusal and outcome:
-            self.apply(outcome, time_us)  # type: ignore[arg-type]
-            if self.state.queued:
-                events = list(outcome)  # type: ignore[arg-type]
-                self._begin_queued(time_us, events)
-                return events
-        return outcome
+            if state.lists.open:
+                outcome = complete(state, outcome)
+            self.apply(outcome, time_us)
+            if state.queued or state.lists.due:
+                outcome = list(outcome)
+                self._begin_queued(time_us, outcome)
+        decided: Sequence[Any] | Refusal = outcome
+        return decided
 
     def due(self) -> Any | None:
-        return BeginQueued() if self.state.queued else None
+        return BeginQueued() if self.state.queued or self.state.lists.due else None
 
     def apply(self, events: Sequence[Any], time_us: int) -> None:
         state, effects = self.state, self._effects
@@ -113,10 +135,11 @@ class SpotShard:
         events: Sequence[Any] = self._events.decode(raw)
         return events
 
-    def _replace(self, command: ReplaceOrder, time_us: int) -> list[Any] | Refusal:
+    def _decide_in_steps(self, command: Any, time_us: int) -> list[Any] | Refusal:
+        """Commands of which one part is decided on what the part before left."""
         events: list[Any] = []
-        refusal = replace_order(self.state, command, time_us, lambda half: self._step(half, time_us, events))
-        return refusal or events
+        decide_steps = _IN_STEPS[command.__class__]
+        return decide_steps(self.state, command, time_us, lambda part: self._step(part, time_us, events)) or events
 
     # --- the market's steps ----------------------------------------------------------------------------------------
 
@@ -167,20 +190,27 @@ class SpotShard:
 
     def _step(self, decided: Sequence[Any], time_us: int, events: list[Any]) -> None:
         if decided:
+            state = self.state
+            if state.lists.open:
+                decided = complete(state, decided)
             self.apply(decided, time_us)
             events += decided
-            if self.state.queued:
+            if state.queued or state.lists.due:
                 self._begin_queued(time_us, events)
 
     def _begin_queued(self, time_us: int, events: list[Any]) -> None:
-        """The orders in the queues begin, in their order, up to as many as a command lets begin."""
+        """What filled working orders let in begins, then the orders in the queues, in their order; all in all as many
+        as a command lets begin."""
         state = self.state
-        while state.queued and self._begun < MOST_BEGUN:
-            market = next(iter(state.queued.values()))
-            order = market.orders[next(iter(market.triggers.queue))]
-            decided = decide_queued(state, market, order)
-            self.apply(decided, time_us)
-            events += decided
+        while (state.lists.due or state.queued) and self._begun < MOST_BEGUN:
+            if state.lists.due:
+                decided = decide_list_start(state, next(iter(state.lists.due.values())))
+            else:
+                market = next(iter(state.queued.values()))
+                decided = decide_queued(state, market, market.orders[next(iter(market.triggers.queue))])
+            completed = complete(state, decided)
+            self.apply(completed, time_us)
+            events += completed
             self._begun += 1
 
     def _crossed(self, market: SymbolMarket) -> list[Any]:

@@ -14,9 +14,11 @@ from sparekey.terms.clocktime import MINUTE_US
 from sparekey.terms.money import MAX_AMOUNT
 from sparekey.terms.rounding import average_price, least_times, mean, most_times
 from sparekey.venue.book import BookSide
+from sparekey.venue.effects import ClosedOrderList
 from sparekey.venue.ledger import AssetBooks, Balance, Ledger
 from sparekey.venue.liquidity import Level, Participants
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
+from sparekey.venue.order_lists import PENDING_NEW, OrderLists
 from sparekey.venue.orders import Order, load_order
 from sparekey.venue.transfers import Transfers
 from sparekey.venue.triggers import Triggers
@@ -170,6 +172,7 @@ class SpotState:
         "assets",
         "fences",
         "ledger",
+        "lists",
         "market_open",
         "markets",
         "order_counts_used",
@@ -194,6 +197,7 @@ class SpotState:
         self.fences: dict[int, int] = {}
         self.market_open = False
         self.transfers = Transfers()
+        self.lists = OrderLists()
         self.time_us = 0
         #: accounts that somebody listens to: reports are made for these. No state: never written down, decides nothing
         self.watched: set[int] = set()
@@ -226,6 +230,13 @@ class SpotState:
         found = [order for market in markets for order in market.by_client_order_id.get(account_id, {}).values()]
         found.sort(key=lambda order: order.order_id)
         return found
+
+    def open_list(self, account_id: int, *, list_id: int, client_list_id: str) -> ClosedOrderList | None:
+        found = self.lists.find(account_id, list_id, client_list_id)
+        return None if found is None else found.closed()
+
+    def open_lists(self, account_id: int) -> Sequence[ClosedOrderList]:
+        return [one.closed() for one in self.lists.of(account_id)]
 
     def depth(self, symbol: str, limit: int) -> tuple[Sequence[Level], Sequence[Level]]:
         market = self.markets[symbol]
@@ -321,12 +332,18 @@ class SpotState:
         for market in self.markets.values():
             resting = [*market.bids.orders_from_best(), *market.asks.orders_from_best()]
             waiting = [market.orders[order_id] for order_id in market.triggers.waiting()]
-            if sorted(order.order_id for order in (*resting, *waiting)) != sorted(market.orders):
+            pending = [order for order in market.orders.values() if order.status == PENDING_NEW]
+            if sorted(order.order_id for order in (*resting, *waiting, *pending)) != sorted(market.orders):
                 problem = problem or f"book and triggers of {market.rules.symbol} do not hold exactly the open orders"
-            for order in (*resting, *waiting):
+            for order in (*resting, *waiting, *pending):
                 asset = (order.quote if order.is_buy else order.base).books.asset
                 held[order.account_id, asset] = held.get((order.account_id, asset), 0) + order.hold
-                if (order.working_price or not order.is_buy) and order.hold != order.hold_needed():
+                if order.status == PENDING_NEW or self.lists.shared_hold(order):
+                    if order.hold:
+                        problem = (
+                            problem or f"order {order.order_id} of {order.symbol} does not act and holds something"
+                        )
+                elif (order.working_price or not order.is_buy) and order.hold != order.hold_needed():
                     problem = problem or f"order {order.order_id} of {order.symbol} holds {order.hold}"
             if any(order.working_us >= 0 for order in waiting) or any(order.working_us < 0 for order in resting):
                 problem = problem or f"an order of {market.rules.symbol} works while it waits"
@@ -335,6 +352,11 @@ class SpotState:
             best_bid, best_ask = market.bids.best_price(), market.asks.best_price()
             if best_bid and best_ask and best_bid >= best_ask:
                 problem = problem or f"the book of {market.rules.symbol} is crossed"
+        for one in self.lists.open.values():
+            market = self.markets[one.symbol]
+            asset = market.rules.base_asset if one.holds_base else market.rules.quote_asset
+            held[one.account_id, asset] = held.get((one.account_id, asset), 0) + one.hold
+            problem = problem or one.problem(market.orders)
         for account_id, balances in self.ledger.holdings.items():
             for asset, balance in balances.items():
                 if balance.locked != held.get((account_id, asset), 0):
@@ -342,6 +364,7 @@ class SpotState:
         return problem
 
     def dump(self) -> list[Any]:
+        lists = self.lists.dump()
         return [
             self.time_us,
             self.market_open,
@@ -352,8 +375,9 @@ class SpotState:
             self.ledger.dump(),
             [self._dump_market(market) for market in self.markets.values()],
             self.participants.dump(),
-            # Nothing stands here before the first transfer, as in states that knew of none.
-            *self.transfers.dump(),
+            # Nothing stands here before the first transfer or list, as in states that knew of none.
+            *((self.transfers.dump() or [1, []]) if lists else self.transfers.dump()),
+            *lists,
         ]
 
     def _dump_market(self, market: SymbolMarket) -> list[Any]:
@@ -391,7 +415,8 @@ class SpotState:
         for row in markets:
             self._load_market(row)
         self.participants.load(participants)
-        self.transfers.load(more)
+        self.transfers.load(more[:2])
+        self.lists.load(more[2:], {symbol: market.orders for symbol, market in self.markets.items()})
 
     def _load_market(self, row: Any) -> None:
         rules = msgspec.convert(row[0], SymbolRules)

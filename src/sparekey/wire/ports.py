@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sparekey.venue.effects import Allocation, Amendment, Prevented
+from sparekey.venue.effects import Allocation, Amendment, ClosedOrderList, Prevented
 from sparekey.venue.listing import AssetRules, OrderLimit, SymbolRules
 from sparekey.venue.transfers import Transfers
 
@@ -20,7 +20,7 @@ class OrderView(Protocol):
     `quantity` is 0 while a MARKET order by `quote_quantity` has not been fitted. `client_order_id` is the present one
     (a cancel renames the order). `working_us` is -1 until the order was on the book, and `trailing_us` until a trailing
     stop tracks the price. `price` is what was sent; `pegged_price` is 0 until the book chose one for a pegged order.
-    `working_floor` is empty unless the order is routed.
+    `working_floor` is empty unless the order is routed, `list_id` 0 unless it is in a list.
     """
 
     @property
@@ -83,6 +83,8 @@ class OrderView(Protocol):
     def working_us(self) -> int: ...
     @property
     def working_floor(self) -> str: ...
+    @property
+    def list_id(self) -> int: ...
 
 
 class FillView(Protocol):
@@ -94,6 +96,8 @@ class FillView(Protocol):
     def trade_id(self) -> int: ...
     @property
     def order_id(self) -> int: ...
+    @property
+    def list_id(self) -> int: ...
     @property
     def price(self) -> int: ...
     @property
@@ -171,6 +175,16 @@ class OrderArchive(Protocol):
         end_us: int | None,
         limit: int,
     ) -> Sequence[Allocation]: ...
+
+    def order_list(self, account_id: int, *, list_id: int, client_list_id: str) -> ClosedOrderList | None:
+        """A closed list by id, or the newest closed one with this client list id."""
+        ...
+
+    def order_lists(
+        self, account_id: int, *, from_id: int | None, start_us: int | None, end_us: int | None, limit: int
+    ) -> Sequence[ClosedOrderList]:
+        """Closed lists ascending by id; times filter by the last change. The caller merges the open ones."""
+        ...
 
 
 class PrintView(Protocol):
@@ -344,6 +358,14 @@ class SpotView(Protocol):
 
     def open_orders(self, account_id: int, symbol: str = "") -> Sequence[OrderView]:
         """Ascending by id; all symbols when `symbol` is empty."""
+        ...
+
+    def open_list(self, account_id: int, *, list_id: int, client_list_id: str) -> ClosedOrderList | None:
+        """By id if there is one, else by client list id."""
+        ...
+
+    def open_lists(self, account_id: int) -> Sequence[ClosedOrderList]:
+        """Ascending by id."""
         ...
 
     def depth(self, symbol: str, limit: int) -> tuple[Sequence[Level], Sequence[Level]]:

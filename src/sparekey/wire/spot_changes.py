@@ -24,7 +24,7 @@ from sparekey.wire.spot_orders import (
     order_count_headers,
     placement,
 )
-from sparekey.wire.spot_shapes import cancelled_order, encode_placement
+from sparekey.wire.spot_shapes import ListedOrder, cancelled_order, encode_placement, told_list
 
 _encode = msgspec.json.Encoder().encode
 
@@ -77,10 +77,22 @@ class AmendedOrder(msgspec.Struct, rename="camel", gc=False):
     pegged_price: str | UnsetType
 
 
+class AmendedList(msgspec.Struct, rename="camel", gc=False):
+    order_list_id: int
+    contingency_type: str
+    list_order_status: str
+    list_client_order_id: str
+    symbol: str
+    orders: list[ListedOrder]
+
+
 class Amendment(msgspec.Struct, rename="camel", gc=False):
+    """`list_status` where the order is in a list."""
+
     transact_time: int
     execution_id: int
     amended_order: AmendedOrder
+    list_status: AmendedList | UnsetType = UNSET
 
 
 class AmendmentRow(msgspec.Struct, rename="camel", gc=False):
@@ -214,7 +226,30 @@ def amend_order(desk: Desk, call: Call) -> bytes | Refusal:
         view = desk.archive.order(call.account_id, symbol, order_id=amended.order_id)
     assert view is not None
     return _encode(
-        Amendment(call.time(desk.spot.time_us), desk.execution_id(amended.number), _amended(call, view, original_id))
+        Amendment(
+            call.time(desk.spot.time_us),
+            desk.execution_id(amended.number),
+            _amended(call, view, original_id),
+            _amended_list(desk, call, view.list_id) if view.list_id else UNSET,
+        )
+    )
+
+
+def _amended_list(desk: Desk, call: Call, list_id: int) -> AmendedList | UnsetType:
+    one = desk.spot.open_list(call.account_id, list_id=list_id, client_list_id="")
+    closed = one is None
+    if one is None:
+        one = desk.archive.order_list(call.account_id, list_id=list_id, client_list_id="")
+    if one is None:
+        return UNSET
+    told = told_list(call, one, closed=closed)
+    return AmendedList(
+        told.order_list_id,
+        told.contingency_type,
+        told.list_order_status,
+        told.list_client_order_id,
+        told.symbol,
+        told.orders,
     )
 
 

@@ -169,9 +169,9 @@ def describe_symbol(rules: SymbolRules, with_sets: bool) -> dict[str, Any]:
         "quoteCommissionPrecision": SCALE_DIGITS,
         "orderTypes": types,
         "icebergAllowed": rules.iceberg_allowed,
-        "ocoAllowed": False,
-        "otoAllowed": False,
-        "opoAllowed": False,
+        "ocoAllowed": True,
+        "otoAllowed": True,
+        "opoAllowed": True,
         "quoteOrderQtyMarketAllowed": "MARKET" in types,
         "allowTrailingStop": rules.trailing_allowed,
         "cancelReplaceAllowed": True,
@@ -212,6 +212,7 @@ def describe_filters(rules: SymbolRules) -> list[dict[str, Any]]:
         _notional(rules),
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.max_open_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.max_algo_orders},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": rules.max_order_lists},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": rules.max_order_amends},
     ]
     if rules.iceberg_allowed:

@@ -12,12 +12,20 @@ from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.commands import CancelOpenOrders, CancelOrder, PlaceOrder
+from sparekey.venue.effects import ClosedOrderList
 from sparekey.venue.events import OrderClosed
 from sparekey.venue.listing import OrderLimit, SymbolRules
 from sparekey.wire.calls import Call
 from sparekey.wire.desk import Desk
 from sparekey.wire.ports import OrderView
-from sparekey.wire.spot_shapes import CancelledOrder, cancelled_order, encode_placement, queried_order
+from sparekey.wire.spot_shapes import (
+    CancelledOrder,
+    ToldList,
+    cancelled_order,
+    encode_placement,
+    queried_order,
+    told_list,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -196,7 +204,12 @@ def _rates(maker: int, taker: int) -> dict[str, str]:
 
 
 def placement(call: Call, *, check_only: bool, routed: bool = False) -> PlaceOrder | Refusal:
-    values = _UNROUTABLE | call.values if routed else call.values
+    return placement_of(call, _UNROUTABLE | call.values if routed else call.values, check_only, routed)
+
+
+def placement_of(
+    call: Call, values: Mapping[str, Any], check_only: bool = False, routed: bool = False
+) -> PlaceOrder | Refusal:
     if 0 in (
         values["quantity"],
         values["quoteOrderQty"],
@@ -249,7 +262,10 @@ def _count_header(desk: Desk, limit: OrderLimit) -> bytes:
 
 
 def cancel_order(desk: Desk, call: Call) -> bytes | Refusal:
-    """DELETE /api/v3/order, by `orderId`, by `origClientOrderId`, or by both if they name the same order."""
+    """DELETE /api/v3/order, by `orderId`, by `origClientOrderId`, or by both if they name the same order.
+
+    With an order of a list the whole list is cancelled, and the reply tells that.
+    """
     values = call.values
     symbol = values["symbol"]
     if desk.spot.rules(symbol) is None:
@@ -258,6 +274,8 @@ def cancel_order(desk: Desk, call: Call) -> bytes | Refusal:
     order = desk.spot.open_order(call.account_id, symbol, order_id=order_id, client_order_id=client_order_id)
     # Written down before the cancel: afterwards the order is closed and bears another client order id.
     before = None if order is None else cancelled_order(call, order, "", 0)
+    one = desk.spot.open_list(call.account_id, list_id=order.list_id, client_list_id="") if order else None
+    members = members_of(desk, call, one) if one else {}
     outcome = desk.submit(
         SHARD,
         CancelOrder(
@@ -273,6 +291,8 @@ def cancel_order(desk: Desk, call: Call) -> bytes | Refusal:
         return outcome
     if before is None:
         return _ORDER_UNKNOWN
+    if one is not None:
+        return _encode(cancelled_list(call, one, cancellations(desk, call, members, outcome), desk.spot.time_us))
     return _encode(cancellations(desk, call, {before.order_id: before}, outcome)[0])
 
 
@@ -284,11 +304,46 @@ def cancel_open_orders(desk: Desk, call: Call) -> bytes | Refusal:
     before = {
         order.order_id: cancelled_order(call, order, "", 0) for order in desk.spot.open_orders(call.account_id, symbol)
     }
+    lists = {one.list_id: one for one in desk.spot.open_lists(call.account_id) if one.symbol == symbol}
     outcome = desk.submit(SHARD, CancelOpenOrders(call.admitted(), symbol))
     if isinstance(outcome, Refusal):
         return outcome
     cancelled = cancellations(desk, call, before, outcome)
-    return _encode(cancelled) if cancelled else _ORDER_UNKNOWN
+    return _encode(_in_lists(call, cancelled, lists, desk.spot.time_us)) if cancelled else _ORDER_UNKNOWN
+
+
+def _in_lists(
+    call: Call, cancelled: Sequence[CancelledOrder], lists: Mapping[int, ClosedOrderList], time_us: int
+) -> list[CancelledOrder | ToldList]:
+    """Orders of a list are told together, where the first one of them would stand."""
+    told: list[CancelledOrder | ToldList] = []
+    seen: set[int] = set()
+    for order in cancelled:
+        list_id = order.order_list_id
+        if list_id not in lists:
+            told.append(order)
+        elif list_id not in seen:
+            seen.add(list_id)
+            members = [other for other in cancelled if other.order_list_id == list_id]
+            told.append(cancelled_list(call, lists[list_id], members, time_us))
+    return told
+
+
+def members_of(desk: Desk, call: Call, one: ClosedOrderList) -> dict[int, CancelledOrder]:
+    """The open orders of a list, as a cancel would tell them."""
+    members = {}
+    for order_id, _ in one.orders:
+        order = desk.spot.open_order(call.account_id, one.symbol, order_id=order_id)
+        if order is not None:
+            members[order_id] = cancelled_order(call, order, "", 0)
+    return members
+
+
+def cancelled_list(call: Call, one: ClosedOrderList, cancelled: Sequence[CancelledOrder], time_us: int) -> ToldList:
+    told = told_list(call, one, closed=True)
+    told.transaction_time = call.time(time_us)
+    told.order_reports = list(cancelled)
+    return told
 
 
 def cancellations(

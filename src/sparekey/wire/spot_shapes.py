@@ -13,11 +13,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sparekey.terms.money import format_money
+from sparekey.venue.effects import ClosedOrderList
 from sparekey.venue.events import (
     Allocated,
     Filled,
     MatchPrevented,
     OrderClosed,
+    OrderListStarted,
     OrderPlaced,
     OrderRested,
     OrderStarted,
@@ -69,7 +71,8 @@ class OrderResult(OrderAck, gc=False):
     """RESULT, and with `fills` FULL."""
 
     price: str
-    orig_qty: str
+    #: unknown where a working order will pay for it
+    orig_qty: str | UnsetType
     executed_qty: str
     orig_quote_order_qty: str
     cummulative_quote_qty: str
@@ -96,6 +99,26 @@ class OrderResult(OrderAck, gc=False):
     expiry_reason: str | UnsetType = UNSET
     fills: list[OrderFill] | UnsetType = UNSET
     prevented_matches: list[PreventedMatch] | UnsetType = UNSET
+
+
+class ListedOrder(msgspec.Struct, rename="camel", gc=False):
+    symbol: str
+    order_id: int
+    client_order_id: str
+
+
+class ToldList(msgspec.Struct, rename="camel", gc=False):
+    """An order list; `order_reports` where it was just placed or cancelled."""
+
+    order_list_id: int
+    contingency_type: str
+    list_status_type: str
+    list_order_status: str
+    list_client_order_id: str
+    transaction_time: int
+    symbol: str
+    orders: list[ListedOrder]
+    order_reports: list[Any] | UnsetType = UNSET
 
 
 class CancelledOrder(msgspec.Struct, rename="camel", gc=False):
@@ -196,16 +219,28 @@ def _optional(number: int | None) -> int | UnsetType:
 def encode_placement(
     call: Call, events: Sequence[Any], detail: str, base_asset: str, quote_asset: str, time_us: int
 ) -> bytes:
-    """What a placement's events say, as ACK, RESULT or FULL. The first event is the order's `OrderPlaced`.
+    """What a placement's events say, as ACK, RESULT or FULL. The first event is the order's `OrderPlaced`."""
+    return _encode(placement_report(call, events[0], events, detail, base_asset, quote_asset, time_us))
 
-    Filled, expired or resting is told from the events, so the reply is what the journal says and nothing else. What
-    other orders then did whose triggers this one set off, came after the placement and is not part of its reply.
+
+def placement_report(
+    call: Call,
+    placed: OrderPlaced,
+    events: Sequence[Any],
+    detail: str,
+    base_asset: str,
+    quote_asset: str,
+    time_us: int,
+) -> OrderAck | OrderResult:
+    """Filled, expired or resting is told from the events, so the reply is what the journal says and nothing else.
+
+    What other orders then did whose triggers this one set off, or which it let in, came after the placement and is not
+    part of its reply.
     """
-    placed: OrderPlaced = events[0]
     order_id = placed.order_id
     time = call.time(time_us)
     if detail == "ACK":
-        return _encode(OrderAck(placed.symbol, order_id, NO_LIST, placed.client_order_id, time))
+        return OrderAck(placed.symbol, order_id, placed.list_id or NO_LIST, placed.client_order_id, time)
     executed = executed_quote = prevented = 0
     status, expiry_reason, floor = "", "", "EXCHANGE"
     fills: list[OrderFill] = []
@@ -257,45 +292,56 @@ def encode_placement(
             floor = "EXCHANGE"
         elif kind is OrderClosed and event.order_id == order_id and event.symbol == placed.symbol:
             status, expiry_reason = event.status, event.expiry_reason
-        elif kind is OrderStarted:
+        elif kind is OrderStarted or kind is OrderListStarted:
             break
     market = placed.type == "MARKET"
-    return _encode(
-        OrderResult(
-            placed.symbol,
-            order_id,
-            NO_LIST,
-            placed.client_order_id,
-            time,
-            "0.00000000" if market else format_money(placed.price),
-            format_money(placed.quantity or executed),
-            format_money(executed),
-            format_money(placed.quote_quantity),
-            format_money(executed_quote),
-            status or ("PARTIALLY_FILLED" if executed else "NEW"),
-            placed.time_in_force or "GTC",
-            placed.type,
-            placed.side,
-            -1 if placed.waits else time,
-            placed.prevention_mode,
-            iceberg_qty=_optional_amount(placed.iceberg_quantity),
-            stop_price=_optional_amount(placed.stop_price),
-            trailing_delta=placed.trailing_delta or UNSET,
-            trailing_time=UNSET if not placed.trailing_delta else -1 if placed.stop_price else time,
-            strategy_id=_optional(placed.strategy_id),
-            strategy_type=_optional(placed.strategy_type),
-            peg_price_type=placed.peg_price_type or UNSET,
-            peg_offset_type=PEG_OFFSET_TYPE if placed.peg_offset else UNSET,
-            peg_offset_value=placed.peg_offset or UNSET,
-            pegged_price=_optional_amount(placed.pegged_price),
-            working_floor=floor if placed.routed else UNSET,
-            used_sor=True if placed.routed else UNSET,
-            prevented_match_id=matches[-1].prevented_match_id if prevented else UNSET,
-            prevented_quantity=_optional_amount(prevented),
-            expiry_reason=expiry_reason or UNSET,
-            fills=fills if detail == "FULL" else UNSET,
-            prevented_matches=matches or UNSET,
-        )
+    return OrderResult(
+        placed.symbol,
+        order_id,
+        placed.list_id or NO_LIST,
+        placed.client_order_id,
+        time,
+        "0.00000000" if market else format_money(placed.price),
+        format_money(placed.quantity or executed) if placed.quantity or placed.quote_quantity else UNSET,
+        format_money(executed),
+        format_money(placed.quote_quantity),
+        format_money(executed_quote),
+        status or ("PENDING_NEW" if placed.pending else "PARTIALLY_FILLED" if executed else "NEW"),
+        placed.time_in_force or "GTC",
+        placed.type,
+        placed.side,
+        -1 if placed.waits else time,
+        placed.prevention_mode,
+        iceberg_qty=_optional_amount(placed.iceberg_quantity),
+        stop_price=_optional_amount(placed.stop_price),
+        trailing_delta=placed.trailing_delta or UNSET,
+        trailing_time=UNSET if not placed.trailing_delta else -1 if placed.stop_price or placed.pending else time,
+        strategy_id=_optional(placed.strategy_id),
+        strategy_type=_optional(placed.strategy_type),
+        peg_price_type=placed.peg_price_type or UNSET,
+        peg_offset_type=PEG_OFFSET_TYPE if placed.peg_offset else UNSET,
+        peg_offset_value=placed.peg_offset or UNSET,
+        pegged_price=_optional_amount(placed.pegged_price),
+        working_floor=floor if placed.routed else UNSET,
+        used_sor=True if placed.routed else UNSET,
+        prevented_match_id=matches[-1].prevented_match_id if prevented else UNSET,
+        prevented_quantity=_optional_amount(prevented),
+        expiry_reason=expiry_reason or UNSET,
+        fills=fills if detail == "FULL" else UNSET,
+        prevented_matches=matches or UNSET,
+    )
+
+
+def told_list(call: Call, one: ClosedOrderList, *, closed: bool) -> ToldList:
+    return ToldList(
+        one.list_id,
+        one.contingency,
+        "ALL_DONE" if closed else "EXEC_STARTED",
+        "ALL_DONE" if closed else "EXECUTING",
+        one.client_list_id,
+        call.time(one.updated_us),
+        one.symbol,
+        [ListedOrder(one.symbol, order_id, client_order_id) for order_id, client_order_id in one.orders],
     )
 
 
@@ -305,7 +351,7 @@ def cancelled_order(call: Call, order: OrderView, cancel_client_order_id: str, t
         order.symbol,
         order.client_order_id,
         order.order_id,
-        NO_LIST,
+        order.list_id or NO_LIST,
         cancel_client_order_id,
         call.time(time_us),
         format_money(order.price),
@@ -340,7 +386,7 @@ def queried_order(call: Call, order: OrderView) -> QueriedOrder:
     return QueriedOrder(
         order.symbol,
         order.order_id,
-        NO_LIST,
+        order.list_id or NO_LIST,
         order.client_order_id,
         format_money(0 if order.type == "MARKET" else order.price),
         format_money(order.quantity or order.executed),
@@ -380,7 +426,7 @@ def account_trades(call: Call, fills: Iterable[FillView]) -> list[AccountTrade]:
             fill.symbol,
             fill.trade_id,
             fill.order_id,
-            NO_LIST,
+            fill.list_id or NO_LIST,
             format_money(fill.price),
             format_money(fill.quantity),
             format_money(fill.quote_quantity),

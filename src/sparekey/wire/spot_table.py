@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from sparekey.terms.permissions import Permission
 from sparekey.terms.reasons import Reason
-from sparekey.wire import spot_account, spot_changes, spot_general, spot_market, spot_matches, spot_orders
+from sparekey.wire import spot_account, spot_changes, spot_general, spot_lists, spot_market, spot_matches, spot_orders
 from sparekey.wire.parameters import (
     Parameter,
     boolean,
@@ -83,6 +84,46 @@ _ROUTED_PLACEMENT: tuple[Parameter, ...] = (
     enum("newOrderRespType", spot_orders.RESPONSE_TYPES),
     enum("selfTradePreventionMode", spot_orders.PREVENTION_MODES),
 )
+
+
+def _listed(place: str, types: Iterable[str] = spot_orders.TYPES) -> tuple[Parameter, ...]:
+    """Parameters of an order by its place in a list."""
+    return (
+        enum(f"{place}Type", types, Reason.ORDER_TYPE_INVALID, mandatory=True),
+        client_order_id(f"{place}ClientOrderId"),
+        decimal(f"{place}Price"),
+        decimal(f"{place}StopPrice"),
+        long(f"{place}TrailingDelta", least=1),
+        decimal(f"{place}IcebergQty"),
+        enum(f"{place}TimeInForce", spot_orders.TIMES_IN_FORCE, Reason.TIME_IN_FORCE_INVALID),
+        long(f"{place}StrategyId"),
+        long(f"{place}StrategyType"),
+        enum(f"{place}PegPriceType", ("PRIMARY_PEG", "MARKET_PEG"), Reason.PEG_PRICE_TYPE_INVALID),
+        enum(f"{place}PegOffsetType", ("PRICE_LEVEL",), Reason.PEG_OFFSET_TYPE_INVALID),
+        long(f"{place}PegOffsetValue", least=1),
+    )
+
+
+def _side(name: str) -> Parameter:
+    return enum(name, spot_orders.SIDES, Reason.SIDE_INVALID, mandatory=True)
+
+
+_LISTED_COMMON: tuple[Parameter, ...] = (
+    _SYMBOL,
+    client_order_id("listClientOrderId"),
+    enum("newOrderRespType", spot_orders.RESPONSE_TYPES),
+    enum("selfTradePreventionMode", spot_orders.PREVENTION_MODES),
+)
+_WORKING: tuple[Parameter, ...] = (
+    _side("workingSide"),
+    decimal("workingQuantity", mandatory=True),
+    *_listed("working", spot_lists.WORKING_TYPES),
+    _side("pendingSide"),
+)
+_PENDING = (*_WORKING, decimal("pendingQuantity", mandatory=True))
+#: What the working order pays for has no quantity of its own.
+_PENDING_PAID = (*_WORKING, decimal("pendingQuantity"))
+_PENDING_PAIR = (*_listed("pendingAbove"), *_listed("pendingBelow"))
 
 _public = partial(Row, security=Security.NONE, permission=Permission.NONE)
 _read = partial(Row, security=Security.USER_DATA, permission=Permission.READING)
@@ -309,6 +350,102 @@ SPOT_ROWS: tuple[Row, ...] = (
     ),
     _trade(
         "POST",
+        "/api/v3/order/oco",
+        handler=spot_lists.place_old_pair,
+        parameters=(
+            *_LISTED_COMMON,
+            _side("side"),
+            decimal("quantity", mandatory=True),
+            decimal("price", mandatory=True),
+            client_order_id("limitClientOrderId"),
+            long("limitStrategyId"),
+            long("limitStrategyType"),
+            decimal("limitIcebergQty"),
+            decimal("stopPrice"),
+            long("trailingDelta", least=1),
+            client_order_id("stopClientOrderId"),
+            decimal("stopLimitPrice"),
+            enum("stopLimitTimeInForce", spot_orders.TIMES_IN_FORCE, Reason.TIME_IN_FORCE_INVALID),
+            long("stopStrategyId"),
+            long("stopStrategyType"),
+            decimal("stopIcebergQty"),
+        ),
+        check=spot_lists.check_old_pair,
+        order_count=2,
+        websocket="orderList.place",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/orderList/oco",
+        handler=partial(spot_lists.place_list, form=spot_lists.OCO),
+        parameters=(
+            *_LISTED_COMMON,
+            _side("side"),
+            decimal("quantity", mandatory=True),
+            *_listed("above"),
+            *_listed("below"),
+        ),
+        check=partial(spot_lists.check_list, spot_lists.OCO),
+        order_count=2,
+        websocket="orderList.place.oco",
+        since="2024-04-02",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/orderList/oto",
+        handler=partial(spot_lists.place_list, form=spot_lists.OTO),
+        parameters=(*_LISTED_COMMON, *_PENDING, *_listed("pending")),
+        check=partial(spot_lists.check_list, spot_lists.OTO),
+        order_count=2,
+        websocket="orderList.place.oto",
+        since="2024-06-11",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/orderList/otoco",
+        handler=partial(spot_lists.place_list, form=spot_lists.OTOCO),
+        parameters=(*_LISTED_COMMON, *_PENDING, *_PENDING_PAIR),
+        check=partial(spot_lists.check_list, spot_lists.OTOCO),
+        order_count=3,
+        websocket="orderList.place.otoco",
+        since="2024-06-11",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/orderList/opo",
+        handler=partial(spot_lists.place_list, form=spot_lists.OPO),
+        parameters=(*_LISTED_COMMON, *_PENDING_PAID, *_listed("pending")),
+        check=partial(spot_lists.check_list, spot_lists.OPO),
+        order_count=2,
+        websocket="orderList.place.opo",
+        since="2025-12-18",
+    ),
+    _trade(
+        "POST",
+        "/api/v3/orderList/opoco",
+        handler=partial(spot_lists.place_list, form=spot_lists.OPOCO),
+        parameters=(*_LISTED_COMMON, *_PENDING_PAID, *_PENDING_PAIR),
+        check=partial(spot_lists.check_list, spot_lists.OPOCO),
+        order_count=3,
+        websocket="orderList.place.opoco",
+        since="2025-12-18",
+    ),
+    _trade(
+        "DELETE",
+        "/api/v3/orderList",
+        handler=spot_lists.cancel_list,
+        parameters=(
+            _SYMBOL,
+            long("orderListId", least=1),
+            client_order_id("listClientOrderId"),
+            client_order_id("newClientOrderId"),
+        ),
+        wants_any=("orderListId", "listClientOrderId"),
+        cancels=True,
+        websocket="orderList.cancel",
+    ),
+    _trade(
+        "POST",
         "/api/v3/sor/order",
         handler=partial(spot_orders.place_order, routed=True),
         parameters=_ROUTED_PLACEMENT,
@@ -349,6 +486,28 @@ SPOT_ROWS: tuple[Row, ...] = (
         parameters=(_SYMBOL, long("orderId"), _START, _END, _LIMIT),
         check=spot_orders.check_span,
         websocket="allOrders",
+    ),
+    _read(
+        "GET",
+        "/api/v3/orderList",
+        handler=spot_lists.query_list,
+        parameters=(long("orderListId", least=1), client_order_id("origClientOrderId")),
+        wants_any=("orderListId", "origClientOrderId"),
+        websocket="orderList.status",
+    ),
+    _read(
+        "GET",
+        "/api/v3/openOrderList",
+        handler=spot_lists.open_lists,
+        websocket="openOrderLists.status",
+    ),
+    _read(
+        "GET",
+        "/api/v3/allOrderList",
+        handler=spot_lists.all_lists,
+        parameters=(long("fromId"), _START, _END, _LIMIT),
+        check=spot_lists.check_all_lists,
+        websocket=Twin("allOrderLists", ignored_with_times=("fromId",)),
     ),
     _read(
         "GET",

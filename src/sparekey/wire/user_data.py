@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType, field
 
 from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.terms.money import format_money
-from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
+from sparekey.venue.effects import BalanceAdjusted, BalancesReported, ListReported, OrderReported
 from sparekey.wire.spot_shapes import ALLOCATED, NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
 
 _encode = msgspec.json.Encoder().encode
@@ -38,7 +38,7 @@ class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
     price: str = field(name="p")
     stop_price: str = field(name="P")
     iceberg_quantity: str = field(name="F")
-    order_list_id: int = field(default=NO_LIST, name="g")
+    order_list_id: int = field(name="g")
     original_client_order_id: str = field(name="C")
     execution_type: str = field(name="x")
     status: str = field(name="X")
@@ -83,6 +83,28 @@ class ExecutionReport(msgspec.Struct, kw_only=True, gc=False):
     working_floor: str | UnsetType = field(default=UNSET, name="k")
     used_sor: bool | UnsetType = field(default=UNSET, name="uS")
     expiry_reason: str | UnsetType = field(default=UNSET, name="eR")
+
+
+class ListedOrder(msgspec.Struct, gc=False):
+    symbol: str = field(name="s")
+    order_id: int = field(name="i")
+    client_order_id: str = field(name="c")
+
+
+class ListStatus(msgspec.Struct, kw_only=True, gc=False):
+    """`listStatus`"""
+
+    event: str = field(default="listStatus", name="e")
+    event_time: int = field(name="E")
+    symbol: str = field(name="s")
+    list_id: int = field(name="g")
+    contingency: str = field(name="c")
+    status_type: str = field(name="l")
+    order_status: str = field(name="L")
+    reject_reason: str = field(default="NONE", name="r")
+    client_list_id: str = field(name="C")
+    transaction_time: int = field(name="T")
+    orders: list[ListedOrder] = field(name="O")
 
 
 class ReportedBalance(msgspec.Struct, gc=False):
@@ -156,6 +178,7 @@ def execution_report(
         trailing_delta=order.trailing_delta or UNSET,
         trailing_time=_time(order.trailing_us, microseconds) if order.trailing_delta else UNSET,
         iceberg_quantity=format_money(order.iceberg_quantity),
+        order_list_id=order.list_id or NO_LIST,
         original_client_order_id=order.client_order_id if cancelled else report.original_client_order_id,
         execution_type=execution,
         status=status,
@@ -199,6 +222,21 @@ def execution_report(
         working_floor=order.working_floor or UNSET,
         used_sor=True if order.working_floor else UNSET,
         expiry_reason=order.expiry_reason or UNSET,
+    )
+
+
+def list_status(report: ListReported, microseconds: bool = False) -> ListStatus:
+    one, time = report.one, _time(report.time_us, microseconds)
+    return ListStatus(
+        event_time=time,
+        symbol=one.symbol,
+        list_id=one.list_id,
+        contingency=one.contingency,
+        status_type=report.status_type,
+        order_status="ALL_DONE" if report.status_type == "ALL_DONE" else "EXECUTING",
+        client_list_id=one.client_list_id,
+        transaction_time=time,
+        orders=[ListedOrder(one.symbol, order_id, client_order_id) for order_id, client_order_id in one.orders],
     )
 
 
@@ -259,6 +297,8 @@ def user_events(published: Published) -> Iterator[tuple[int, UserEvent]]:
                     )
                 ),
             )
+        elif kind is ListReported:
+            yield effect.one.account_id, UserEvent(lambda us, one=effect: list_status(one, us))  # type: ignore[misc]
         elif kind is BalancesReported:
             yield effect.account_id, UserEvent(lambda us, one=effect: account_position(one, us))  # type: ignore[misc]
         elif kind is BalanceAdjusted:

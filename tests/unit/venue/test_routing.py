@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparekey.sequencer.frames import encode
+from sparekey.terms.admissions import Admission
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
+from sparekey.venue.commands import PlaceOrder, PlaceOrderList
 from sparekey.venue.effects import Allocation, ClosedOrder, OrderReported, Prevented, Print
-from sparekey.venue.events import Allocated, Filled, MatchPrevented, OrderRested
+from sparekey.venue.events import Allocated, Filled, MatchPrevented, OrderClosed, OrderPlaced, OrderRested
 from sparekey.venue.listing import PriceRange
-from tests.spot_desk import MODES, FixedQuotes, SpotDesk, ending, plain, refused, routed_desk, units
+from tests.spot_desk import FOREVER_US, MODES, FixedQuotes, SpotDesk, ending, plain, refused, routed_desk, units
 
 
 def took(events: Any) -> list[tuple[str, str, str]]:
@@ -27,6 +29,20 @@ def took(events: Any) -> list[tuple[str, str, str]]:
         for one in events
         if isinstance(one, (Filled, Allocated))
     ]
+
+
+def rest_pair(one: SpotDesk, account_id: int, quantity: str = "2", price: str = "100") -> tuple[int, int]:
+    """(stop loss, limit maker) on BTCUSDC; the ids of a pair that sells."""
+    admission = Admission(account_id, account_id, 1, FOREVER_US)
+    orders = (
+        PlaceOrder(admission, "BTCUSDC", "SELL", "STOP_LOSS", "", units(quantity), 0, 0, units("50")),
+        PlaceOrder(admission, "BTCUSDC", "SELL", "LIMIT_MAKER", "", units(quantity), 0, units(price)),
+    )
+    outcome = one.do(PlaceOrderList(admission, "BTCUSDC", "OCO", orders))
+    if isinstance(outcome, Refusal):
+        return 0, 0
+    stop, limit = (event.order_id for event in outcome if isinstance(event, OrderPlaced))
+    return stop, limit
 
 
 def buy(one: SpotDesk, quantity: str, price: str = "", **more: Any) -> Any:
@@ -167,6 +183,33 @@ def test_an_order_does_not_meet_its_own_account_on_another_book(mode: str) -> No
     assert tuple(sum(order.remaining for order in orders) for orders in rests) == tuple(map(units, left))
 
 
+@pytest.mark.parametrize("quantity", ["1", "2"])
+def test_an_order_of_a_pair_that_gives_to_a_routed_one_ends_its_partner(quantity: str) -> None:
+    one = routed_desk()
+    stop, limit = rest_pair(one, 1)
+    assert one.holds(1, "BTC") == ("8", "2")
+    bought = buy(one, quantity, "100")
+    assert took(bought) == [("BTCUSDC", "100", quantity)]
+    ends = [(event.order_id, event.status, event.expiry_reason) for event in bought if isinstance(event, OrderClosed)]
+    assert (stop, "EXPIRED", "OCO_TRIGGER") in ends
+    left = one.state.open_orders(1, "BTCUSDC")
+    assert [order.order_id for order in left] == ([limit] if quantity == "1" else [])
+    assert one.holds(1, "BTC") == ("8", "1" if quantity == "1" else "0")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pair_that_a_routed_order_of_its_own_account_meets_ends_as_one_order_would(mode: str) -> None:
+    one = routed_desk()
+    _, limit = rest_pair(one, 2)
+    bought = buy(one, "1", "100", prevention_mode=mode)
+    assert took(bought) == ([("BTCUSDC", "100", "1")] if mode == "NONE" else [])
+    left = [order.order_id for order in one.state.open_orders(2, "BTCUSDC")]
+    if mode == "EXPIRE_TAKER":
+        assert len(left) == 2
+    else:
+        assert left == ([limit] if mode in ("NONE", "DECREMENT") else [])
+
+
 def test_both_sides_are_told_to_those_who_listen() -> None:
     one = routed_desk()
     one.state.watched |= {1, 2}
@@ -254,7 +297,7 @@ steps = st.tuples(
     st.sampled_from(("BUY", "SELL")),
     st.integers(1, 300_000),
     st.integers(-5, 5),
-    st.sampled_from(("plain", "iceberg", "GTC", "GTC", "IOC", "FOK", "MARKET", "cancel")),
+    st.sampled_from(("plain", "iceberg", "GTC", "GTC", "IOC", "FOK", "MARKET", "pair", "cancel")),
     st.sampled_from(MODES),
 )
 
@@ -267,7 +310,10 @@ def play(one: SpotDesk, flow: list[Step]) -> None:
             for order in one.state.open_orders(account_id, symbol)[:1]:
                 one.cancel(account_id, order.order_id, symbol=symbol)
             continue
-        if kind == "iceberg":
+        if kind == "pair":
+            if side == "SELL":
+                rest_pair(one, account_id, quantity, price)
+        elif kind == "iceberg":
             part = units(f"{max(size // 3, 1) / 100_000:.5f}")
             one.order(account_id, side, quantity, price, symbol=symbol, iceberg_quantity=part)
         elif kind == "plain":
@@ -294,7 +340,7 @@ def test_whatever_is_routed_every_asset_sums_to_zero_and_holds_are_exact(flow: l
 
 def a_flow(seed: int, length: int) -> list[Step]:
     rng = random.Random(seed)
-    kinds = ("plain", "iceberg", "GTC", "GTC", "IOC", "FOK", "MARKET", "cancel")
+    kinds = ("plain", "iceberg", "GTC", "GTC", "IOC", "FOK", "MARKET", "pair", "cancel")
     return [
         (
             rng.choice((1, 2, 3)),

@@ -6,13 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from sparekey.sequencer.ports import Published, Record
 from sparekey.sequencer.recovery import state_digest
+from sparekey.terms.admissions import Admission
+from sparekey.venue.commands import PlaceOrder, PlaceOrderList
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, OrderReported
 from sparekey.wire.user_data import UserDataFeed, UserEvent, combined, listen_key_expired, server_shutdown
-from tests.spot_desk import NOW_US, FixedQuotes, SpotDesk, routed_desk
+from tests.spot_desk import FOREVER_US, NOW_US, FixedQuotes, SpotDesk, routed_desk, units
 
 #: The documented sample of `executionReport`, in its order, without what only some reports have.
 ALWAYS = list("eEscSofqpPFgCxXrilzLnNTtIwmMOZYQWV")
@@ -395,3 +398,43 @@ def test_a_match_prevented_across_books_names_the_other_symbol() -> None:
     desk.order(2, "BUY", "1", "100", routed=True, prevention_mode="EXPIRE_BOTH", tif="IOC")
     stopped = {event["s"]: event["Cs"] for event in ear() if event.get("x") == "TRADE_PREVENTION"}
     assert stopped == {"BTCUSDT": "BTCUSDC", "BTCUSDC": "BTCUSDT"}
+
+
+def test_what_happens_to_a_list_is_told_as_documented_beside_its_orders() -> None:
+    desk = SpotDesk(min_notional=0)
+    desk.trade("100")
+    ear = Ear(desk, 1)
+    admission = Admission(1, 1, 1, FOREVER_US)
+    stop = PlaceOrder(admission, "BTCUSDT", "SELL", "STOP_LOSS", "", units(1), 0, 0, units(90))
+    limit = PlaceOrder(admission, "BTCUSDT", "SELL", "LIMIT_MAKER", "", units(1), 0, units(110))
+    desk.do(PlaceOrderList(admission, "BTCUSDT", "OCO", (stop, limit), "pair"))
+    heard = ear()
+    [status] = [event for event in heard if event["e"] == "listStatus"]
+    reports = [event for event in heard if event["e"] == "executionReport"]
+    now = NOW_US // 1000
+    assert list(status.items()) == list(
+        {
+            "e": "listStatus",
+            "E": now,
+            "s": "BTCUSDT",
+            "g": 1,
+            "c": "OCO",
+            "l": "EXEC_STARTED",
+            "L": "EXECUTING",
+            "r": "NONE",
+            "C": "pair",
+            "T": now,
+            "O": [{"s": "BTCUSDT", "i": report["i"], "c": report["c"]} for report in reports],
+        }.items()
+    )
+    assert [(report["g"], report["x"], report["X"]) for report in reports] == [(1, "NEW", "NEW")] * 2
+    desk.order(2, "BUY", "1", "110")
+    heard = ear()
+    assert [event["x"] for event in heard if event["e"] == "executionReport"] == ["TRADE", "EXPIRED"]
+    assert [(event["l"], event["L"]) for event in heard if event["e"] == "listStatus"] == [("ALL_DONE", "ALL_DONE")]
+    working = PlaceOrder(admission, "BTCUSDT", "BUY", "LIMIT", "GTC", units(1), 0, units(95))
+    desk.do(PlaceOrderList(admission, "BTCUSDT", "OPO", (working, msgspec.structs.replace(limit, quantity=0))))
+    assert [event["X"] for event in ear() if event["e"] == "executionReport"] == ["NEW", "PENDING_NEW"]
+    desk.order(2, "SELL", "1", "95")
+    told = [(event["x"], event["X"], event["q"]) for event in ear() if event["e"] == "executionReport"]
+    assert told == [("TRADE", "FILLED", "1.00000000"), ("NEW", "NEW", "1.00000000")]
