@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= .sparekey
+CLIENTS := tests/e2e/compatibility
 SOURCES = $(wildcard src tests bench docs/conf.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-long test-clients check bench docs lock clean
+.PHONY: help setup up test test-long test-clients compatibility check bench docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -42,14 +43,28 @@ $(VENV)-freqtrade/stamp: requirements/freqtrade.txt
 	@$(VENV)-freqtrade/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(VENV)-nautilus/stamp: requirements/nautilus.txt
+$(VENV)-nautilus/stamp: requirements/nautilus.txt $(CLIENTS)/nautilus/environment $(VENV)/run.stamp
 	@echo "Installing nautilus_trader into $(VENV)-nautilus …"
-	@test -x $(VENV)-nautilus/bin/python || $(PYTHON) -m venv $(VENV)-nautilus
-	@$(VENV)-nautilus/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@PYTHON=$(PYTHON) PIP="$(BIN)/python -m pip" $(CLIENTS)/nautilus/environment $(VENV)-nautilus $<
 	@touch $@
 
-test-clients: $(VENV)/test.stamp $(VENV)-freqtrade/stamp $(VENV)-nautilus/stamp ## run freqtrade and nautilus_trader against a server
-	@SPAREKEY_FREQTRADE=$(VENV)-freqtrade/bin SPAREKEY_NAUTILUS=$(VENV)-nautilus/bin $(BIN)/python -m pytest -m clients --timeout 300
+$(VENV)-unicorn/stamp: requirements/unicorn.txt
+	@echo "Installing unicorn-binance-* into $(VENV)-unicorn …"
+	@test -x $(VENV)-unicorn/bin/python || $(PYTHON) -m venv $(VENV)-unicorn
+	@$(VENV)-unicorn/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(CLIENTS)/node/node_modules/stamp: $(CLIENTS)/node/package-lock.json
+	@command -v npm >/dev/null || { echo "node and npm are missing. On Debian: apt install nodejs npm"; exit 1; }
+	@echo "Installing the Node client into $(CLIENTS)/node …"
+	@cd $(CLIENTS)/node && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+test-clients: $(VENV)/test.stamp $(VENV)-freqtrade/stamp $(VENV)-nautilus/stamp $(VENV)-unicorn/stamp $(CLIENTS)/node/node_modules/stamp ## run clients as they come against a server, held against docs/compatibility.md
+	@SPAREKEY_FREQTRADE=$(VENV)-freqtrade/bin SPAREKEY_NAUTILUS=$(VENV)-nautilus/bin SPAREKEY_UNICORN=$(VENV)-unicorn/bin $(BIN)/python -m pytest -m clients $(ARGS)
+
+compatibility: ## (maintainers) run the clients and write docs/compatibility.md
+	@SPAREKEY_COMPATIBILITY=renew $(MAKE) test-clients
 
 check: $(VENV)/test.stamp ## lint, types, import directions
 	@$(BIN)/ruff check $(SOURCES)
@@ -83,7 +98,9 @@ lock: ## (maintainers) compile the lock files; needs uv; UPGRADE=--upgrade takes
 	$(COMPILE) -o requirements/docs.txt --group docs
 	$(COMPILE) -o requirements/bench.txt --group bench
 	$(COMPILE) -o requirements/freqtrade.txt --group freqtrade
-	$(COMPILE) -o requirements/nautilus.txt --group nautilus
+	$(subst 3.11,3.12,$(COMPILE)) -o requirements/nautilus.txt --group nautilus
+	$(COMPILE) -o requirements/unicorn.txt --group unicorn
+	cd $(CLIENTS)/node && npm install --package-lock-only --silent
 
 clean: ## remove environments and caches
-	@rm -rf $(VENV) $(VENV)-freqtrade $(VENV)-nautilus $(VENV)-docs $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
+	@rm -rf $(VENV) $(VENV)-freqtrade $(VENV)-nautilus $(VENV)-unicorn $(CLIENTS)/node/node_modules $(VENV)-docs $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -74,6 +75,12 @@ class Venue:
         self.tls_ports = self._running.tls_ports
         self.clock = Clock(self)
         self._rsa_keys_used = 0
+
+    def restart(self) -> None:
+        """Stop and start on the same port and data: every connection ends. What "memory" durability kept is gone."""
+        self._await(self._running.stop())
+        port = urllib.parse.urlsplit(self.url).port
+        self._running = self._await(start(msgspec.structs.replace(self.settings, port=port), demo=False))
 
     def stop(self) -> None:
         self._await(self._running.stop())

@@ -1,4 +1,4 @@
-"""freqtrade, unmodified, in an environment of its own: it boots on spot and buys with real calls (no dry run)."""
+"""freqtrade in an environment of its own, with real calls (no dry run): over REST alone, then with its WebSockets on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,17 @@ import pytest
 
 from tests.conftest import demand
 from tests.e2e.ccxt_urls import ccxt_urls
+from tests.e2e.compatibility.script import follow
 from tests.signing import Caller
 from tests.venue import Credentials, Venue
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(400)]
 
 STRATEGIES = Path(__file__).parent / "freqtrade"
 _STAKE = 500
 
 
-def configuration(venue: Venue, key: Credentials, home: Path) -> dict[str, Any]:
+def configuration(venue: Venue, key: Credentials, home: Path, enable_ws: bool) -> dict[str, Any]:
     """A configuration as freqtrade's documentation gives it; only `urls` say that it trades here."""
     ccxt_settings = {"urls": ccxt_urls(venue.url)}
     return {
@@ -46,7 +47,7 @@ def configuration(venue: Venue, key: Credentials, home: Path) -> dict[str, Any]:
             "ccxt_config": ccxt_settings,
             "ccxt_async_config": ccxt_settings,
             "pair_whitelist": ["BTC/USDT"],
-            "enable_ws": False,
+            "enable_ws": enable_ws,
             "only_from_ccxt": True,
         },
         "pairlists": [{"method": "StaticPairList"}],
@@ -56,14 +57,12 @@ def configuration(venue: Venue, key: Credentials, home: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def freqtrade(home: Path, settings: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
-    directory = Path(os.environ.get("SPAREKEY_FREQTRADE", ".venv-freqtrade/bin")).absolute()
-    demand((directory / "freqtrade").exists(), "freqtrade (make test-clients installs it)")
+def freqtrade(program: Path, home: Path, settings: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
     (home / "config.json").write_text(json.dumps(settings))
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                directory / "freqtrade", "trade", "--config", home / "config.json", "--userdir", home,
+                program, "trade", "-v", "--config", home / "config.json", "--userdir", home,
                 "--strategy", "EnterAtOnce", "--strategy-path", STRATEGIES,
             ],
             cwd=home, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "HOME": str(home)},
@@ -93,21 +92,41 @@ def bought(home: Path) -> dict[str, Any] | None:
 
 
 @pytest.mark.venue(market="simulated")
-def test_freqtrade_boots_on_spot_and_fills_an_order(venue: Venue, tmp_path: Path) -> None:
-    key = venue.key(fund={"USDT": "10000"})
-    home = tmp_path / "freqtrade"
-    home.mkdir()
-    with freqtrade(home, configuration(venue, key, home)) as process:
-        deadline = time.monotonic() + 150
-        trade = bought(home)
-        while trade is None and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.5)
-            trade = bought(home)
-        log = (home / "log").read_text()
-        assert trade is not None, log
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130, log  # how freqtrade ends when it is told to
-    # What freqtrade believes is what the venue did.
+def test_freqtrade_follows_its_script(venue: Venue, tmp_path: Path) -> None:
+    program = Path(os.environ.get("SPAREKEY_FREQTRADE", ".venv-freqtrade/bin")).absolute() / "freqtrade"
+    demand(program.exists(), "freqtrade (make test-clients installs it)")
+    asked = ["-c", "from importlib.metadata import version; print(version('freqtrade'))"]
+    done = subprocess.run([program.parent / "python", *asked], capture_output=True, text=True, check=True)
+    with follow("freqtrade", done.stdout.strip()) as script:
+        for enable_ws, after in ((False, ", over REST alone"), (True, ", with `enable_ws`")):
+            key = venue.key(fund={"USDT": "10000"})
+            home = tmp_path / f"ws-{enable_ws}"
+            home.mkdir()
+            with freqtrade(program, home, configuration(venue, key, home, enable_ws)) as process:
+                log = home / "log"
+                with script.step(f"boots and fills its entry order{after}"):
+                    trade = awaited(process, lambda home=home: bought(home), log)
+                if enable_ws:
+                    with script.step("takes its candles from the kline stream"):
+                        # It trusts the stream once it saw a candle close there.
+                        awaited(process, lambda log=log: "reuse watch result for BTC/USDT" in log.read_text(), log)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(60) == 130, log.read_text()  # how freqtrade ends when it is told to
+            with script.step(f"believes what the server did, and no call of its was refused{after}"):
+                check_what_it_believes(venue, key, trade)
+
+
+def awaited(process: subprocess.Popen[bytes], wanted: Callable[[], Any], log: Path) -> Any:
+    deadline = time.monotonic() + 150
+    while process.poll() is None and time.monotonic() < deadline:
+        answer = wanted()
+        if answer:
+            return answer
+        time.sleep(0.5)
+    raise AssertionError(log.read_text()[-20_000:])
+
+
+def check_what_it_believes(venue: Venue, key: Credentials, trade: dict[str, Any]) -> None:
     assert trade["status"] == "closed"
     call = Caller(venue.url, key)
     order = call("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": trade["order_id"]}).body
@@ -118,5 +137,4 @@ def test_freqtrade_boots_on_spot_and_fills_an_order(venue: Venue, tmp_path: Path
     fees = sum(float(fill["commission"]) for fill in fills)
     balances = {row["asset"]: row for row in call("GET", "/api/v3/account").body["balances"]}
     assert float(balances["BTC"]["free"]) == pytest.approx(float(order["executedQty"]) - fees)
-    # Not one of its calls was refused.
     assert [(c["method"], c["path"], c["reason"]) for c in venue.calls(key, 1000) if c["code"]] == []
