@@ -43,9 +43,10 @@ $(VENV)-freqtrade/stamp: requirements/freqtrade.txt
 	@$(VENV)-freqtrade/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(VENV)-nautilus/stamp: requirements/nautilus.txt $(CLIENTS)/nautilus/environment $(VENV)/run.stamp
+$(VENV)-nautilus/stamp: requirements/nautilus.txt
 	@echo "Installing nautilus_trader into $(VENV)-nautilus …"
-	@PYTHON=$(PYTHON) PIP="$(BIN)/python -m pip" $(CLIENTS)/nautilus/environment $(VENV)-nautilus $<
+	@test -x $(VENV)-nautilus/bin/python || $(PYTHON) -m venv $(VENV)-nautilus
+	@$(VENV)-nautilus/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)-unicorn/stamp: requirements/unicorn.txt
@@ -98,7 +99,7 @@ lock: ## (maintainers) compile the lock files; needs uv; UPGRADE=--upgrade takes
 	$(COMPILE) -o requirements/docs.txt --group docs
 	$(COMPILE) -o requirements/bench.txt --group bench
 	$(COMPILE) -o requirements/freqtrade.txt --group freqtrade
-	$(subst 3.11,3.12,$(COMPILE)) -o requirements/nautilus.txt --group nautilus
+	$(COMPILE) -o requirements/nautilus.txt --group nautilus
 	$(COMPILE) -o requirements/unicorn.txt --group unicorn
 	cd $(CLIENTS)/node && npm install --package-lock-only --silent
 

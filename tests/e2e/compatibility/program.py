@@ -1,7 +1,7 @@
-"""A client with an environment of its own: its program says what it did in lines, and may ask for a restart.
+"""A client with an environment of its own: its program tells what it did by line, and may ask for a restart.
 
-The settings go in as one line of JSON. A line that begins with `>> ` is for us: `{"passed": step}`; `{"restart": true}`,
-answered with a line once the server is up again; or facts. Everything else is its log, shown if it fails.
+The settings go in as one line of JSON. A line that begins with `>> ` is for us: `{"passed": step}`, `{"restart": true}`
+(answered with a line once the server is up again), or facts. Everything else is its log, shown if it fails.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from tests.venue import Venue
 
 
 def run(
-    script: Script, command: Sequence[str | Path], settings: Mapping[str, Any], venue: Venue, home: Path, after: str = ""
+    script: Script,
+    command: Sequence[str | Path],
+    settings: Mapping[str, Any],
+    venue: Venue,
+    home: Path,
+    after: str = "",
 ) -> dict[str, Any]:
     """The facts that the program tells. What it says it passed are the script's steps, named with `after` at their end.
 

@@ -1,4 +1,4 @@
-"""freqtrade in an environment of its own, with real calls (no dry run): over REST alone, then with its WebSockets on."""
+"""freqtrade in an environment of its own, really trading: over REST alone, then with its WebSockets on."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ market.on('exception', (error) => console.error('exception', error));
 const wanted = { 'btcusdt@trade': 'trade', 'btcusdt@aggTrade': 'aggTrade', 'btcusdt@kline_1m': 'kline',
   'btcusdt@depth@100ms': 'depthUpdate', 'btcusdt@ticker': '24hrTicker' };
 const events = Object.values(wanted).map((e) => heard(market, (event) => event.e === e && event.s === symbol));
-const best = heard(market, (event) => event.u && event.b && event.a && !event.e);
+const best = heard(market, (event) => event.u && event.B && event.A && event.e !== 'depthUpdate');
 await market.subscribe([...Object.keys(wanted), 'btcusdt@bookTicker'], 'main');
 await Promise.all(events);
 assert.ok(Number((await best).b) < Number((await best).a));

@@ -12,6 +12,7 @@ from typing import Any
 
 from unicorn_binance_rest_api.manager import BinanceRestApiManager
 
+
 def _leave_nothing_running(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Its managers have threads that would go on after the program failed."""
     sys.__excepthook__(kind, error, trace)

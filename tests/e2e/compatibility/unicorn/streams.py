@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from led import SOCKET, RestManager, passed, restart, settings, until
@@ -16,7 +17,9 @@ balances = {row["asset"]: row["free"] for row in rest.get_account()["balances"]}
 assert balances["USDT"] == "50000.00000000", balances
 passed("reads its balances over REST: `get_account`")
 
-placed = rest.create_order(symbol=SYMBOL, side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01", price="40000.00")
+placed = rest.create_order(
+    symbol=SYMBOL, side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01", price="40000.00"
+)
 assert [order["orderId"] for order in rest.get_open_orders(symbol=SYMBOL)] == [placed["orderId"]]
 assert rest.cancel_order(symbol=SYMBOL, orderId=placed["orderId"])["status"] == "CANCELED"
 passed("places, finds and cancels an order over REST")
@@ -76,26 +79,33 @@ told = reports(bought["orderId"])
 assert (told[0]["x"], told[-1]["X"]) == ("NEW", "FILLED"), told
 passed("hears of its order, fill and balances: `create_stream('arr', '!userData')`")
 
-api = manager.create_stream(api=True, stream_label="api", output="dict", process_asyncio_queue=None, **CREDENTIALS)
+api = manager.create_stream(api=True, stream_label="api", output="dict", stream_buffer_name=True, **CREDENTIALS)
 assert manager.wait_till_stream_has_started(api, timeout=30)
-asked = {"stream_id": api, "return_response": True}
-assert manager.api.spot.get_server_time(**asked)["status"] == 200
-account = manager.api.spot.get_account_status(**asked)["result"]
-assert account["accountType"] == "SPOT"
-assert len(manager.api.spot.get_order_book(symbol=SYMBOL, limit=10, **asked)["result"]["bids"]) == 10
+
+
+def answer(method: Callable[..., Any], **parameters: Any) -> dict[str, Any]:
+    """Out of the stream's buffer: `return_response` waits for ever if the answer comes before it starts to wait."""
+    asked = f"ask-{next(numbers)}"
+    method(stream_id=api, request_id=asked, **parameters)
+    return until(lambda: next((reply for reply in [hear(api)] if reply.get("id") == asked), None))
+
+
+numbers = count(1)
+spot = manager.api.spot
+assert answer(spot.get_server_time)["status"] == 200
+assert answer(spot.get_account_status)["result"]["accountType"] == "SPOT"
+assert len(answer(spot.get_order_book, symbol=SYMBOL, limit=10)["result"]["bids"]) == 10
 passed("asks over the WebSocket API: `api.spot.get_account_status`, `get_order_book` …")
 
-order = manager.api.spot.create_order(
-    symbol=SYMBOL, side="BUY", order_type="LIMIT", time_in_force="GTC", quantity=0.01, price=40000.0,
-    new_client_order_id="mine-1", **asked,
-)  # fmt: skip
-assert order["result"]["status"] == "NEW" if "status" in order["result"] else order["status"] == 200, order
-found = manager.api.spot.get_order(symbol=SYMBOL, orig_client_order_id="mine-1", **asked)["result"]
+limit = {"side": "BUY", "order_type": "LIMIT", "time_in_force": "GTC", "quantity": 0.01, "price": 40000.0}
+created = answer(spot.create_order, symbol=SYMBOL, new_client_order_id="mine-1", **limit)
+assert created["status"] == 200, created
+found = answer(spot.get_order, symbol=SYMBOL, orig_client_order_id="mine-1")["result"]
 assert found["status"] == "NEW", found
-ended = manager.api.spot.cancel_order(symbol=SYMBOL, order_id=found["orderId"], **asked)["result"]
+ended = answer(spot.cancel_order, symbol=SYMBOL, order_id=found["orderId"])["result"]
 assert ended["status"] == "CANCELED", ended
-refused = manager.api.spot.get_order(symbol=SYMBOL, orig_client_order_id="never", **asked)
-assert refused["error"]["code"] == -2013, json.dumps(refused)
+refused = answer(spot.get_order, symbol=SYMBOL, orig_client_order_id="never")
+assert refused["error"]["code"] == -2013, refused
 passed("places, finds and cancels an order over the WebSocket API: `api.spot.create_order` …")
 
 restart()
