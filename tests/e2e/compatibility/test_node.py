@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from tests.venue import Venue
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(240)]
 
 _BOT = Path(__file__).parent / "node"
+
+
+def flags(node: str) -> list[str]:
+    """The client signs with the global `crypto`, which Node 18, that of Debian 12, has only when asked."""
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    return ["--experimental-global-webcrypto"] if int(version[1:].partition(".")[0]) < 20 else []
 
 
 @pytest.mark.venue(market="simulated", durability="normal")
@@ -32,4 +39,4 @@ def test_the_node_client_follows_its_script(venue: Venue, require: Callable[[str
         for name, key in keys.items()
     }
     with follow("binance (Node)", json.loads(package.read_text())["version"]) as script:
-        run(script, [node, "bot.mjs"], {"base": venue.url, **settings}, venue, _BOT)
+        run(script, [node, *flags(node), "bot.mjs"], {"base": venue.url, **settings}, venue, _BOT)
