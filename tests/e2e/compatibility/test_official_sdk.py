@@ -103,7 +103,7 @@ def over_rest(script: Script, spot: Spot) -> None:
             pending_above_price=90000, pending_below_type="STOP_LOSS", pending_below_stop_price=39000,
         ).data()  # fmt: skip
         ids = {made.order_list_id for made in (oco, oto, otoco)}
-        assert {made.order_list_id for made in api.open_order_lists().data()} == ids
+        assert {made.order_list_id for made in api.open_order_list().data()} == ids
         for order_list_id in ids:
             ended = api.delete_order_list(symbol=SYMBOL, order_list_id=order_list_id).data()
             assert ended.list_order_status == "ALL_DONE"
@@ -193,7 +193,9 @@ async def over_the_websocket_api(script: Script, spot: Spot) -> None:
             assert len(reply.data().result.bids) >= 50
             assert reply.rate_limits
             assert len((await api.klines(symbol=SYMBOL, interval="1m", limit=20)).data().result) == 20
-            assert (await api.exchange_info(symbol=SYMBOL)).data().result.symbols[0].symbol == SYMBOL
+            # Its model of this reply forgets the envelope.
+            told = (await api.exchange_info(symbol=SYMBOL)).data().additional_properties["result"]
+            assert [one["symbol"] for one in told["symbols"]] == [SYMBOL]
             assert (await api.time()).data().result.server_time > 0
         with script.step("places, finds, replaces and cancels over the WebSocket API: `order_place` …"):
             placed = (await api.order_place(**LIMIT, price=40000)).data().result
@@ -238,10 +240,11 @@ async def check_what_is_heard(stream: Any, spot: Spot) -> None:
     stream.on("message", events.put_nowait)
     bought = spot.rest_api.new_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity=0.01).data()
     told = []
-    while not told or told[-1].e != "outboundAccountPosition":
+    # Its models of events are told apart by their classes; the field `e` is not among theirs.
+    while not told or not type(told[-1]).__name__ == "OutboundAccountPosition":
         event = await asyncio.wait_for(events.get(), 20)
         told.append(event.actual_instance)
-    reports = [event for event in told if event.e == "executionReport"]
+    reports = [event for event in told if type(event).__name__ == "ExecutionReport"]
     assert {report.i for report in reports} == {bought.order_id}
     assert (reports[0].x, reports[-1].X) == ("NEW", "FILLED")
 
@@ -280,25 +283,27 @@ async def refused(script: Script, venue: Venue, key: Credentials, home: Path) ->
 
 
 async def after_a_restart(script: Script, venue: Venue, spot: Spot) -> None:
-    with script.step("hears again after the server was restarted, on the same subscriptions"):
-        streams = await spot.websocket_streams.create_connection()
+    with script.step("hears of its orders again after the server was restarted: the WebSocket API connects by itself"):
         api = await spot.websocket_api.create_connection()
         try:
-            trades = await streams.trade(symbol="btcusdt")
             subscribed = await api.user_data_stream_subscribe_signature()
-            await heard(trades)
             await asyncio.to_thread(venue.restart)
-            since = spot.rest_api.time().data().server_time
-            await heard(trades, lambda trade: trade.T > since)
             # It subscribes to the user data again by itself, a while later.
             events: asyncio.Queue[Any] = asyncio.Queue()
             subscribed.stream.on("message", events.put_nowait)
-            for _ in range(20):
+            for _ in range(40):
                 spot.rest_api.new_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity=0.001)
                 await asyncio.sleep(0.5)
                 if not events.empty():
                     break
-            assert events.get_nowait().actual_instance.e == "executionReport"
+            assert type(events.get_nowait().actual_instance).__name__ == "ExecutionReport"
+        finally:
+            await api.close_connection(close_session=True)
+    with script.step("hears the market again after a restart, on a new connection: `create_connection`"):
+        # A market connection that ended stays ended: the SDK looks for the notice in the WebSocket API's form only.
+        streams = await spot.websocket_streams.create_connection()
+        try:
+            since = spot.rest_api.time().data().server_time
+            await heard(await streams.trade(symbol="btcusdt"), lambda trade: trade.T > since)
         finally:
             await streams.close_connection(close_session=True)
-            await api.close_connection(close_session=True)
