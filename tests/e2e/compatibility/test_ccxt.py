@@ -72,7 +72,9 @@ async def over_rest(script: Script, client: ccxt.pro.binance) -> None:
         assert (await client.fetch_order(placed["id"], SYMBOL))["status"] == "canceled"
     with script.step("places and cancels a stop-loss order (`stopLossPrice`) and a trailing one (`trailingPercent`)"):
         stop = await client.create_order(SYMBOL, "market", "sell", 0.01, None, {"stopLossPrice": 40_000})
-        trailing = await client.create_order(SYMBOL, "market", "sell", 0.01, None, {"trailingPercent": 2, "stopLossOrTakeProfit": "stopLoss"})
+        trailing = await client.create_order(
+            SYMBOL, "market", "sell", 0.01, None, {"trailingPercent": 2, "stopLossOrTakeProfit": "stopLoss"}
+        )
         found = {order["id"]: order for order in await client.fetch_open_orders(SYMBOL)}
         assert found[stop["id"]]["triggerPrice"] == 40_000 and trailing["id"] in found
         await client.cancel_all_orders(SYMBOL)
@@ -92,7 +94,9 @@ async def on_the_market(script: Script, client: ccxt.pro.binance) -> None:
         (candle,) = await client.watch_ohlcv(SYMBOL, "1m")
         assert candle[3] <= candle[4] <= candle[2]
     with script.step("keeps an order book that equals the server's: `watch_order_book`"):
-        await same_book(lambda: watched_book(client), lambda: client.publicGetDepth({"symbol": "BTCUSDT", "limit": 5000}))
+        await same_book(
+            lambda: watched_book(client), lambda: client.publicGetDepth({"symbol": "BTCUSDT", "limit": 5000})
+        )
     with script.step("leaves a stream: `un_watch_trades`"):
         await client.un_watch_trades(SYMBOL)
 

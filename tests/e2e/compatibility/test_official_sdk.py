@@ -1,4 +1,4 @@
-"""The official SDK's streams and WebSocket API. It only warns of a reply that has another type; here that is a failure."""
+"""The official SDK's streams and WebSocket API. It only warns of a reply of another type; here that is a failure."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def keep_a_book(streams: Any, spot: Spot) -> None:
             event = pending.pop() if pending else await asyncio.wait_for(events.get(), 20)
             if event.u <= last:
                 continue
-            assert event.U <= last + 1
+            assert last + 1 >= event.U
             for side, changes in zip(sides, (event.b, event.a), strict=True):
                 for price, quantity in changes:
                     side[float(price)] = float(quantity)
@@ -241,7 +241,7 @@ async def check_what_is_heard(stream: Any, spot: Spot) -> None:
     bought = spot.rest_api.new_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity=0.01).data()
     told = []
     # Its models of events are told apart by their classes; the field `e` is not among theirs.
-    while not told or not type(told[-1]).__name__ == "OutboundAccountPosition":
+    while not told or type(told[-1]).__name__ != "OutboundAccountPosition":
         event = await asyncio.wait_for(events.get(), 20)
         told.append(event.actual_instance)
     reports = [event for event in told if type(event).__name__ == "ExecutionReport"]
@@ -250,7 +250,9 @@ async def check_what_is_heard(stream: Any, spot: Spot) -> None:
 
 
 async def logged_on(script: Script, spot: Spot) -> None:
-    with script.step("logs on with an Ed25519 key and then asks unsigned: `session_logon`, `session_status`, `order_place`"):
+    with script.step(
+        "logs on with an Ed25519 key and then asks unsigned: `session_logon`, `session_status`, `order_place`"
+    ):
         api = await spot.websocket_api.create_connection()
         try:
             assert (await api.session_logon()).data().result.api_key == spot.websocket_api.configuration.api_key
@@ -304,6 +306,6 @@ async def after_a_restart(script: Script, venue: Venue, spot: Spot) -> None:
         streams = await spot.websocket_streams.create_connection()
         try:
             since = spot.rest_api.time().data().server_time
-            await heard(await streams.trade(symbol="btcusdt"), lambda trade: trade.T > since)
+            await heard(await streams.trade(symbol="btcusdt"), lambda trade: since < trade.T)
         finally:
             await streams.close_connection(close_session=True)
