@@ -37,10 +37,10 @@ class Led:
             MARGIN_API_URL = f"{base}/sapi"
             WS_API_URL = f"{socket}/ws-api/v3"
 
-        class SocketManager(BinanceSocketManager):  # type: ignore[misc]
+        class Sockets(BinanceSocketManager):  # type: ignore[misc]
             STREAM_URL = f"{socket}/"
 
-        self.client, self.socket_manager = Client, SocketManager
+        self.client, self.socket_manager = Client, Sockets
 
     async def log_on(self, key: Credentials) -> Any:
         secret = {"private_key": key.private_pem} if key.private_pem else {"api_secret": key.secret}

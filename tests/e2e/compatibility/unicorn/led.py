@@ -31,7 +31,7 @@ def _always(address: str) -> property:
     return property(lambda self: address, lambda self, value: None)
 
 
-class RestManager(BinanceRestApiManager):
+class LedRest(BinanceRestApiManager):
     """Its constructor writes the addresses and calls at once, so they have to be there before and to stay."""
 
     API_URL = _always(f"{BASE}/api")
