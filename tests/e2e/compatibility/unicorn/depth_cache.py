@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from led import SOCKET, RestManager, passed, restart, until
+from led import SOCKET, LedRest, passed, restart, until
 from unicorn_binance_local_depth_cache import BinanceLocalDepthCacheManager, DepthCacheOutOfSync
 
 MARKET = "BTCUSDT"
 _ITS_NAME = MARKET.lower()
 
-rest = RestManager(exchange="binance.com", warn_on_update=False)
+rest = LedRest(exchange="binance.com", warn_on_update=False)
 caches = BinanceLocalDepthCacheManager(
     exchange="binance.com", ubra_manager=rest, depth_cache_update_interval=100, warn_on_update=False
 )

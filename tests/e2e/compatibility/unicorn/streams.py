@@ -6,13 +6,13 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from led import SOCKET, RestManager, passed, restart, settings, until
+from led import SOCKET, LedRest, passed, restart, settings, until
 from unicorn_binance_websocket_api import BinanceWebSocketApiManager
 
 SYMBOL = "BTCUSDT"
 CREDENTIALS = {"api_key": settings["api_key"], "api_secret": settings["api_secret"]}
 
-rest = RestManager(exchange="binance.com", warn_on_update=False, **CREDENTIALS)
+rest = LedRest(exchange="binance.com", warn_on_update=False, **CREDENTIALS)
 balances = {row["asset"]: row["free"] for row in rest.get_account()["balances"]}
 assert balances["USDT"] == "50000.00000000", balances
 passed("reads its balances over REST: `get_account`")
