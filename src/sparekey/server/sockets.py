@@ -33,6 +33,11 @@ from sparekey.wire.requests import Reply, Request
 from sparekey.wire.stream_door import StreamDoor
 from sparekey.wire.user_data import UserDataFeed
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where the library came without its compiled part
+    from websockets.utils import apply_mask
+
 _log = logging.getLogger(__name__)
 # What the library says of each connection is of no use to an operator.
 _quiet = logging.getLogger(f"{__name__}.protocol")
@@ -67,9 +72,7 @@ def _is_sound(first: int, second: int) -> bool:
 
 
 def _unmask(data: bytes, start: int, end: int) -> bytes:
-    length = end - start
-    mask = (data[start - 4 : start] * (length // 4 + 1))[:length]
-    return (int.from_bytes(data[start:end]) ^ int.from_bytes(mask)).to_bytes(length)
+    return apply_mask(data[start:end], data[start - 4 : start])
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -214,7 +217,7 @@ class Socket(asyncio.Protocol):
         self.deadline = server.now_s + 1
         self._transport = transport
         self._protocol = protocol
-        self._held = bytearray()  # what was not heard yet
+        self._held = b""  # what was not heard yet
         self._pending: list[bytes] = []
         self._fragments: list[bytes] = []
         self._messages_per_s = messages_per_s
@@ -266,7 +269,7 @@ class Socket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._protocol.eof_sent:
-            self._held += data
+            self._held = self._held + data if self._held else data
             self.read()
 
     def read(self) -> None:
@@ -276,7 +279,7 @@ class Socket(asyncio.Protocol):
         frames, so that it is never in the middle of one when a text comes.
         """
         protocol = self._protocol
-        data = bytes(self._held)
+        data = self._held
         at, end = 0, len(data)
         most = self.sockets.limits.message_bytes
         is_ours = True  # all that came so far
@@ -310,8 +313,7 @@ class Socket(asyncio.Protocol):
             protocol.receive_data(data[at:])
             protocol.events_received()
             at = end
-        if at:
-            del self._held[:at]
+        self._held = data[at:]
         self.flush()
         if not is_ours or protocol.state is not OPEN:
             self.write_protocol()

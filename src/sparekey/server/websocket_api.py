@@ -102,9 +102,11 @@ class ApiConnection(Socket):
     def read(self) -> None:
         self._turns = _REQUESTS_AT_ONCE
         super().read()
+        waits = not self.hears()
+        if waits is self._paused and not waits:
+            return  # as nearly always
         if not self.open or self._transport.is_closing():
             return
-        waits = not self.hears()
         if waits and self._turns <= 0 and not self._stalled:
             asyncio.get_running_loop().call_soon(self._go_on)
         if waits is not self._paused:

@@ -242,8 +242,11 @@ def placement_of(
 
 
 def order_count_headers(desk: Desk, call: Call) -> bytes:
-    """`X-MBX-ORDER-COUNT-10S: 3` and so on, for the account's ORDERS limiters."""
+    """`X-MBX-ORDER-COUNT-10S: 3` and so on, for the account's ORDERS limiters. Over the WebSocket API there are no
+    headers; `rateLimits` tells of them to those who want it."""
     lines = b""
+    if call.session is not None:
+        return lines
     for limit, count in desk.spot.order_counts(call.account_id, call.now_us):
         lines += _count_header(desk, limit) % count
     return lines
