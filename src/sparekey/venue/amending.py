@@ -51,9 +51,11 @@ def amend_order(state: SpotState, command: AmendOrder, now_us: int) -> list[Any]
         return _NO_CHANGE if quantity == order.quantity else _INCREASE
     if order.amends >= market.rules.max_order_amends:
         return _EXHAUSTED
-    refusal = _check_filters(market, order, quantity, now_us)
-    if refusal is not None:
-        return refusal
+    partner = _partner_of(market, one, order)
+    for changed in (order,) if partner is None else (order, partner):
+        refusal = _check_filters(market, changed, quantity, now_us)
+        if refusal is not None:
+            return refusal
     wanted = command.new_client_order_id
     client_order_id = wanted or generated_amend_id(order.order_id, order.amends)
     if client_order_id != order.client_order_id and client_order_id in market.by_client_order_id[account_id]:
@@ -66,10 +68,15 @@ def amend_order(state: SpotState, command: AmendOrder, now_us: int) -> list[Any]
     return events
 
 
+def _partner_of(market: SymbolMarket, one: OrderList | None, order: Order) -> Order | None:
+    """The other order of a pair of which none acts yet: what is left of the one is left of the other."""
+    return None if one is None or one.chosen else market.orders.get(one.partner_of(order.order_id))
+
+
 def _amended(state: SpotState, market: SymbolMarket, order: Order, quantity: int, client_order_id: str) -> list[Any]:
     """Of a pair, of which only one can ever act, both have the same quantity."""
     symbol, one = order.symbol, state.lists.open.get(order.list_id)
-    partner = None if one is None or one.chosen else market.orders.get(one.partner_of(order.order_id))
+    partner = _partner_of(market, one, order)
     if one is None or partner is None:
         hold = 0 if order.status == PENDING_NEW else _hold_of(order, quantity)
         return [OrderAmended(symbol, order.order_id, quantity, client_order_id, hold)]

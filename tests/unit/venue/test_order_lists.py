@@ -160,6 +160,19 @@ def test_an_amendment_of_one_order_of_a_pair_changes_both() -> None:
     assert one.holds(1, "BTC") == ("8.5", "1.5")
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_amendment_is_refused_where_the_filters_refuse_either_order_of_a_pair(which: int) -> None:
+    one = SpotDesk()
+    one.trade("100", "0.1")
+    stop = an_order(1, "SELL", "0.1", "STOP_LOSS_LIMIT", "60", stop="60")
+    pair = ids(place(one, "OCO", stop, an_order(1, "SELL", "0.1", "LIMIT_MAKER", "110")))
+    before = encode(one.shard.dump())
+    # 0.05 is worth 5.5 at 110 and 3 at 60; 5 is the least.
+    outcome = one.do(AmendOrder(Admission(1, 1, 1, FOREVER_US), "BTCUSDT", units("0.05"), pair[which]))
+    assert refused(outcome) is Reason.FILTER_FAILED
+    assert encode(one.shard.dump()) == before
+
+
 # --- working and pending orders --------------------------------------------------------------------------------------
 
 
@@ -225,6 +238,32 @@ def test_what_the_working_order_bought_is_what_the_pending_ones_sell(form: str) 
     assert [plain(order.quantity) for order in one.state.open_orders(1)] == ["1"] * len(others)
     assert one.holds(1, "BTC")[1] == "1"
     assert one.holds(1, "BTC")[0] == "9.999"  # the fee came out of what was free
+
+
+@pytest.mark.parametrize(
+    ("free", "step", "sold", "left"),
+    [
+        # 1 is bought for a fee of 0.001. Where so much is free already, the fee comes from there.
+        ("0.001", "0.00001", "1", "0"),
+        ("0.0015", "0.00001", "1", "0.0005"),
+        # Else it is taken out of what is sold, and what the lot filter does not let through is free.
+        ("0.0009", "0.00001", "0.999", "0.0009"),
+        ("", "0.00001", "0.999", "0"),
+        ("", "0.1", "0.9", "0.099"),
+    ],
+)
+def test_the_fee_of_a_working_order_that_pays_comes_from_what_is_free_if_there_is_enough(
+    free: str, step: str, sold: str, left: str
+) -> None:
+    one = SpotDesk(min_notional=0, step_size=units(step))
+    one.trade("100", "0.1")
+    one.fund(4, USDT="1000", **({"BTC": free} if free else {}))
+    pending = an_order(4, "SELL", "", "LIMIT_MAKER", "110")
+    number = ids(place(one, "OPO", an_order(4, "BUY", "1", "LIMIT", "100"), pending))[1]
+    one.order(2, "SELL", "1", "100")
+    sale = one.state.open_order(4, "BTCUSDT", order_id=number)
+    assert sale is not None and (sale.status, sale.quantity) == ("NEW", units(sold))
+    assert one.holds(4, "BTC") == (left, sold)
 
 
 def test_what_a_working_order_bought_is_free_again_when_the_list_is_cancelled() -> None:
