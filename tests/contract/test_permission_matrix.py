@@ -419,7 +419,7 @@ def test_a_flipped_row_is_noticed_over_the_websocket_api(methods: Methods, name:
     assert unnoticed == []
 
 
-def test_every_method_of_the_documents_is_served_by_its_row() -> None:
+def test_the_matrix_has_every_method_that_has_no_route() -> None:
     assert set(WEBSOCKET_MATRIX) == {row.websocket for row in WEBSOCKET_ROWS}
 
 

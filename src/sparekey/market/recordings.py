@@ -77,10 +77,6 @@ class Recording:
         """From the first print to the last."""
         return self._offsets_us[-1]
 
-    def off_tick(self, tick_size: int) -> int:
-        """How many prices are off a symbol's tick; they are printed as they were recorded."""
-        return sum(price % tick_size != 0 for price in self._prices) if tick_size > 0 else 0
-
     def offset_us(self, index: int) -> int:
         """Time of a print after the first one."""
         return self._offsets_us[index]

@@ -34,8 +34,7 @@ def amend_order(state: SpotState, command: AmendOrder, now_us: int) -> list[Any]
     if market is None:
         return _SYMBOL_UNKNOWN
     admission = command.admission
-    fence = state.fences.get(admission.key_id)
-    if fence is not None and admission.access_seq < fence:
+    if state.is_fenced(admission):
         return _FENCED
     if market.rules.status not in _OPEN:
         return _MARKET_CLOSED
@@ -51,7 +50,8 @@ def amend_order(state: SpotState, command: AmendOrder, now_us: int) -> list[Any]
         return _NO_CHANGE if quantity == order.quantity else _INCREASE
     if order.amends >= market.rules.max_order_amends:
         return _EXHAUSTED
-    partner = _partner_of(market, one, order)
+    # Of a pair of which none acts yet, what is left of the one is left of the other.
+    partner = None if one is None or one.chosen else market.orders.get(one.partner_of(order.order_id))
     for changed in (order,) if partner is None else (order, partner):
         refusal = _check_filters(market, changed, quantity, now_us)
         if refusal is not None:
@@ -61,22 +61,18 @@ def amend_order(state: SpotState, command: AmendOrder, now_us: int) -> list[Any]
     if client_order_id != order.client_order_id and client_order_id in market.by_client_order_id[account_id]:
         return _DUPLICATE
     done = order.executed + order.prevented_quantity
-    events = _amended(state, market, order, max(quantity, done), client_order_id)
+    events = _amended(one, order, partner, max(quantity, done), client_order_id)
     if quantity <= done:
         # Nothing is left to trade, but it was not filled whole either.
         events.append(OrderClosed(order.symbol, order.order_id, "EXPIRED"))
     return events
 
 
-def _partner_of(market: SymbolMarket, one: OrderList | None, order: Order) -> Order | None:
-    """The other order of a pair of which none acts yet: what is left of the one is left of the other."""
-    return None if one is None or one.chosen else market.orders.get(one.partner_of(order.order_id))
-
-
-def _amended(state: SpotState, market: SymbolMarket, order: Order, quantity: int, client_order_id: str) -> list[Any]:
+def _amended(
+    one: OrderList | None, order: Order, partner: Order | None, quantity: int, client_order_id: str
+) -> list[Any]:
     """Of a pair, of which only one can ever act, both have the same quantity."""
-    symbol, one = order.symbol, state.lists.open.get(order.list_id)
-    partner = _partner_of(market, one, order)
+    symbol = order.symbol
     if one is None or partner is None:
         hold = 0 if order.status == PENDING_NEW else _hold_of(order, quantity)
         return [OrderAmended(symbol, order.order_id, quantity, client_order_id, hold)]

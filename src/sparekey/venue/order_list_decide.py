@@ -16,7 +16,7 @@ from sparekey.venue.commands import CancelOrderList, PlaceOrder, PlaceOrderList
 from sparekey.venue.events import OrderClosed, OrderListPlaced, OrderPlaced
 from sparekey.venue.order_lists import PAID_BY_WORKING_ORDER, WITH_PAIR, WITH_WORKING_ORDER
 from sparekey.venue.orders import generated_cancel_id, generated_client_order_id, generated_list_id
-from sparekey.venue.spot_decide import check_order_limits, check_shown, is_fenced, judge_placement
+from sparekey.venue.spot_decide import check_order_limits, check_shown, judge_placement
 from sparekey.venue.spot_state import SpotState, SymbolMarket
 
 #: Applies what was decided, before more of it is.
@@ -75,7 +75,7 @@ def place_order_list(state: SpotState, command: PlaceOrderList, now_us: int, ste
 
 def _judge(state: SpotState, market: SymbolMarket, command: PlaceOrderList, now_us: int) -> Refusal | None:
     admission, orders = command.admission, command.orders
-    if is_fenced(state, admission):
+    if state.is_fenced(admission):
         return _FENCED
     refusal = check_order_limits(state, admission.account_id, now_us, len(orders))
     if refusal is not None:
@@ -188,7 +188,7 @@ def cancel_order_list(state: SpotState, command: CancelOrderList, now_us: int, s
     if market is None:
         return _SYMBOL_UNKNOWN
     admission = command.admission
-    if is_fenced(state, admission):
+    if state.is_fenced(admission):
         return _FENCED
     one = state.lists.find(admission.account_id, command.list_id, command.client_list_id)
     if one is None or one.symbol != command.symbol or command.client_list_id not in ("", one.client_list_id):

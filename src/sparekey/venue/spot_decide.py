@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sparekey.terms.admissions import Admission
 from sparekey.terms.money import format_money
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -106,7 +105,7 @@ def judge_placement(
     if market is None:
         return _SYMBOL_UNKNOWN
     admission = command.admission
-    if is_fenced(state, admission):
+    if state.is_fenced(admission):
         return _FENCED
     account_id = admission.account_id
     if counted:
@@ -208,11 +207,6 @@ def check_shown(command: PlaceOrder) -> Refusal | None:
     if 0 < command.quantity <= command.iceberg_quantity:
         return _ICEBERG_TOO_LARGE
     return _ICEBERG_NOT_GTC if command.time_in_force not in ("", "GTC") else None
-
-
-def is_fenced(state: SpotState, admission: Admission) -> bool:
-    fence = state.fences.get(admission.key_id)
-    return fence is not None and admission.access_seq < fence
 
 
 def check_order_limits(state: SpotState, account_id: int, now_us: int, count: int = 1) -> Refusal | None:
@@ -345,7 +339,7 @@ def _cancel_order(state: SpotState, command: CancelOrder, now_us: int) -> Decisi
     market = state.markets.get(command.symbol)
     if market is None:
         return _SYMBOL_UNKNOWN
-    if is_fenced(state, command.admission):
+    if state.is_fenced(command.admission):
         return _FENCED
     original = command.original_client_order_id
     order = market.open_order(command.admission.account_id, command.order_id, original)
@@ -363,7 +357,7 @@ def _cancel_order(state: SpotState, command: CancelOrder, now_us: int) -> Decisi
 def _cancel_open_orders(state: SpotState, command: CancelOpenOrders, now_us: int) -> Decision:
     if command.symbol not in state.markets:
         return _SYMBOL_UNKNOWN
-    if is_fenced(state, command.admission):
+    if state.is_fenced(command.admission):
         return _FENCED
     orders = state.open_orders(command.admission.account_id, command.symbol)
     if not orders:
@@ -408,7 +402,7 @@ def _fund(state: SpotState, command: Fund, now_us: int) -> Decision:
 
 
 def _transfer_funds(state: SpotState, command: TransferFunds, now_us: int) -> Decision:
-    if is_fenced(state, command.admission):
+    if state.is_fenced(command.admission):
         return _FENCED
     asset, amount = command.asset, command.amount
     from_id, to_id, client_id = command.from_account_id, command.to_account_id, command.client_transfer_id

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sparekey.terms.admissions import Admission
 from sparekey.terms.clocktime import MINUTE_US
 from sparekey.terms.money import MAX_AMOUNT
 from sparekey.terms.rounding import average_price, least_times, mean, most_times
@@ -224,6 +225,11 @@ class SpotState:
     def open_order(self, account_id: int, symbol: str, *, order_id: int = 0, client_order_id: str = "") -> Order | None:
         market = self.markets.get(symbol)
         return None if market is None else market.open_order(account_id, order_id, client_order_id)
+
+    def is_fenced(self, admission: Admission) -> bool:
+        """Whether the key has lost power since the gate admitted it."""
+        fence = self.fences.get(admission.key_id)
+        return fence is not None and admission.access_seq < fence
 
     def open_orders(self, account_id: int, symbol: str = "") -> Sequence[Order]:
         markets = self.markets.values() if not symbol else [self.markets[symbol]] if symbol in self.markets else []

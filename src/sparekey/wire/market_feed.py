@@ -41,11 +41,10 @@ from sparekey.wire.market_streams import (
     trade_payload,
 )
 from sparekey.wire.ports import WindowView
+from sparekey.wire.spelled import Spell, Spelled
 from sparekey.wire.spot_market import encode_levels
 
 _PERIODS_US = (FAST_US, SLOW_US, CANDLE_US)
-
-Spell = Callable[[bool], bytes]
 
 
 class StreamViews(Protocol):
@@ -64,25 +63,18 @@ class StreamViews(Protocol):
     def ticker_window(self, symbol: str, open_us: int, close_us: int) -> WindowView: ...
 
 
-class MarketEvent:
-    """One event of one stream, encoded at most once for each time unit, however many listen.
+class MarketEvent(Spelled):
+    """One event of one stream.
 
     `frames` is for whoever sends it: as many as there are ways to wrap it, shared by all listeners.
     """
 
-    __slots__ = ("_payloads", "_spell", "frames", "stream")
+    __slots__ = ("frames", "stream")
 
     def __init__(self, stream: str, spell: Spell) -> None:
+        super().__init__(spell)
         self.stream = stream
-        self._spell = spell
-        self._payloads: list[bytes | None] = [None, None]
         self.frames: list[bytes | None] = [None, None, None, None]
-
-    def payload(self, microseconds: bool) -> bytes:
-        payload = self._payloads[microseconds]
-        if payload is None:
-            payload = self._payloads[microseconds] = self._spell(microseconds)
-        return payload
 
 
 class MarketListener(Protocol):
@@ -411,10 +403,10 @@ class CandleStream(MarketStream):
 # --- tickers ---------------------------------------------------------------------------------------------------------
 
 
-class Ticker:
-    """One symbol's statistics at one pulse. `facts` tell whether anything changed; its payloads are made once."""
+class Ticker(Spelled):
+    """One symbol's statistics at one pulse. `facts` tell whether anything changed."""
 
-    __slots__ = ("_payloads", "_spell", "facts")
+    __slots__ = ("facts",)
 
     def __init__(self, feed: MarketFeed, followed: SymbolFeed, kind: StreamKind) -> None:
         symbol, now_us = followed.symbol, feed.now_us
@@ -438,15 +430,8 @@ class Ticker:
             spell = lambda us: mini_ticker_payload(symbol, window, now_us, us)  # noqa: E731
         else:
             spell = lambda us: rolling_payload(symbol, kind.window, window, now_us, us)  # noqa: E731
+        super().__init__(spell)
         self.facts = facts
-        self._spell = spell
-        self._payloads: list[bytes | None] = [None, None]
-
-    def payload(self, microseconds: bool) -> bytes:
-        payload = self._payloads[microseconds]
-        if payload is None:
-            payload = self._payloads[microseconds] = self._spell(microseconds)
-        return payload
 
 
 class TickerStream(MarketStream):

@@ -345,6 +345,24 @@ def told_list(call: Call, one: ClosedOrderList, *, closed: bool) -> ToldList:
     )
 
 
+def _only_of_some(call: Call, order: OrderView) -> dict[str, Any]:
+    """The fields that only some orders have, whichever way an order is told of."""
+    return {
+        "trailing_delta": order.trailing_delta or UNSET,
+        "trailing_time": call.time(order.trailing_us) if order.trailing_delta else UNSET,
+        "strategy_id": _optional(order.strategy_id),
+        "strategy_type": _optional(order.strategy_type),
+        "peg_price_type": order.peg_price_type or UNSET,
+        "peg_offset_type": PEG_OFFSET_TYPE if order.peg_offset else UNSET,
+        "peg_offset_value": order.peg_offset or UNSET,
+        "pegged_price": _optional_amount(order.pegged_price),
+        "working_floor": order.working_floor or UNSET,
+        "used_sor": True if order.working_floor else UNSET,
+        "prevented_match_id": order.prevented_match_id if order.prevented_quantity else UNSET,
+        "prevented_quantity": _optional_amount(order.prevented_quantity),
+    }
+
+
 def cancelled_order(call: Call, order: OrderView, cancel_client_order_id: str, time_us: int) -> CancelledOrder:
     """An order as it stood when it was cancelled."""
     return CancelledOrder(
@@ -366,18 +384,7 @@ def cancelled_order(call: Call, order: OrderView, cancel_client_order_id: str, t
         order.prevention_mode,
         iceberg_qty=_optional_amount(order.iceberg_quantity),
         stop_price=_optional_amount(order.stop_price),
-        trailing_delta=order.trailing_delta or UNSET,
-        trailing_time=call.time(order.trailing_us) if order.trailing_delta else UNSET,
-        strategy_id=_optional(order.strategy_id),
-        strategy_type=_optional(order.strategy_type),
-        peg_price_type=order.peg_price_type or UNSET,
-        peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
-        peg_offset_value=order.peg_offset or UNSET,
-        pegged_price=_optional_amount(order.pegged_price),
-        working_floor=order.working_floor or UNSET,
-        used_sor=True if order.working_floor else UNSET,
-        prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
-        prevented_quantity=_optional_amount(order.prevented_quantity),
+        **_only_of_some(call, order),
     )
 
 
@@ -404,18 +411,7 @@ def queried_order(call: Call, order: OrderView) -> QueriedOrder:
         time(order.working_us),
         format_money(order.quote_quantity),
         order.prevention_mode,
-        trailing_delta=order.trailing_delta or UNSET,
-        trailing_time=time(order.trailing_us) if order.trailing_delta else UNSET,
-        strategy_id=_optional(order.strategy_id),
-        strategy_type=_optional(order.strategy_type),
-        peg_price_type=order.peg_price_type or UNSET,
-        peg_offset_type=PEG_OFFSET_TYPE if order.peg_offset else UNSET,
-        peg_offset_value=order.peg_offset or UNSET,
-        pegged_price=_optional_amount(order.pegged_price),
-        working_floor=order.working_floor or UNSET,
-        used_sor=True if order.working_floor else UNSET,
-        prevented_match_id=order.prevented_match_id if order.prevented_quantity else UNSET,
-        prevented_quantity=_optional_amount(order.prevented_quantity),
+        **_only_of_some(call, order),
         expiry_reason=order.expiry_reason or UNSET,
     )
 
@@ -439,6 +435,3 @@ def account_trades(call: Call, fills: Iterable[FillView]) -> list[AccountTrade]:
         )
         for fill in fills
     ]
-
-
-encode = _encode

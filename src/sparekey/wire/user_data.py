@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType, field
 from sparekey.sequencer.ports import EXECUTIONS_A_RECORD, Published
 from sparekey.terms.money import format_money
 from sparekey.venue.effects import BalanceAdjusted, BalancesReported, ListReported, OrderReported
+from sparekey.wire.spelled import Spelled
 from sparekey.wire.spot_shapes import ALLOCATED, NO_LIST, NO_TRADE_GROUP, PEG_OFFSET_TYPE
 
 _encode = msgspec.json.Encoder().encode
@@ -136,20 +137,13 @@ def _time(time_us: int, microseconds: bool) -> int:
     return time_us if microseconds else time_us // 1_000
 
 
-class UserEvent:
-    """One event, encoded at most once for each time unit, however many listen."""
+class UserEvent(Spelled):
+    """One event; `shape` makes the struct that is encoded."""
 
-    __slots__ = ("_encoded", "_spell")
+    __slots__ = ()
 
-    def __init__(self, spell: Callable[[bool], Any]) -> None:
-        self._spell = spell
-        self._encoded: list[bytes | None] = [None, None]
-
-    def payload(self, microseconds: bool) -> bytes:
-        encoded = self._encoded[microseconds]
-        if encoded is None:
-            encoded = self._encoded[microseconds] = _encode(self._spell(microseconds))
-        return encoded
+    def __init__(self, shape: Callable[[bool], Any]) -> None:
+        super().__init__(lambda microseconds: _encode(shape(microseconds)))
 
 
 def execution_report(

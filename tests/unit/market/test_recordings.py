@@ -78,11 +78,9 @@ def test_two_lines_that_contradict_each_other_are_both_named() -> None:
         parse_recording(NAME, [*ROWS, ROWS[1].replace("39439.44", "39439.45")])
 
 
-def test_prices_off_the_tick_are_kept_and_counted() -> None:
+def test_prices_off_the_tick_are_kept() -> None:
     recording = parse_recording(NAME, [ROWS[0], ROWS[1].replace("39439.44", "39439.443")])
-    assert recording.off_tick(1_000_000) == 1
     assert recording.prints(1, 2)[0].price == 3_943_944_300_000
-    assert recording.off_tick(0) == 0
 
 
 @pytest.mark.parametrize(
