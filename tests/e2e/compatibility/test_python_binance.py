@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from binance.async_client import AsyncClient
 from binance.exceptions import BinanceAPIException
+from binance.ws.constants import WSListenerState
 from binance.ws.depthcache import DepthCacheManager
 from binance.ws.streams import BinanceSocketManager
+from websockets.protocol import State
 
 from tests.e2e.compatibility.books import Kept, same_book
 from tests.e2e.compatibility.script import Script, follow
@@ -225,8 +227,21 @@ async def after_a_restart(script: Script, venue: Venue, client: Any, sockets: An
             assert heard[-1]["type"].endswith(("ConnectionClosedOK", "ConnectionClosedError", "BinanceWebsocketClosed"))
             await hear_until(socket, lambda event: event["e"] == "trade")
         assert [order["orderId"] for order in await client.get_open_orders(symbol=SYMBOL)] == [resting["orderId"]]
+        await its_own_reconnection(client)
         ended = await client.ws_cancel_order(symbol=SYMBOL, orderId=resting["orderId"])
         assert ended["status"] == "CANCELED"
+
+
+async def its_own_reconnection(client: Any) -> None:
+    """Wait until the client's WebSocket API connection has come back by itself.
+
+    A request made before that opens a connection of its own, which the client's reader then replaces by another one:
+    the reply to the request is never read, and ten seconds later the client says "Request timed out".
+    """
+    connection = client.ws_api
+    async with asyncio.timeout(60):
+        while connection.ws_state is not WSListenerState.STREAMING or connection.ws.state is not State.OPEN:
+            await asyncio.sleep(0.1)
 
 
 async def with_another_key(led: Led, key: Credentials) -> None:
