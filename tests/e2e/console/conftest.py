@@ -1,0 +1,66 @@
+"""One browser, one SMTP server and one `sparekey up` for the tests of this folder; a fresh person for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.e2e.console import chromium
+from tests.e2e.console.letterbox import Letterbox
+from tests.e2e.console.visitors import Visitor
+from tests.venue import Venue
+
+_addresses = (f"203.0.{third}.{fourth}" for third, fourth in itertools.product(range(113, 120), range(1, 255)))
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium.started() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def letterbox() -> Iterator[Letterbox]:
+    box = Letterbox()
+    yield box
+    box.close()
+
+
+@pytest.fixture(scope="package")
+def shared_venue(tmp_path_factory: pytest.TempPathFactory, letterbox: Letterbox, browser: Browser) -> Iterator[Venue]:
+    """Asks for the browser first, so that nothing is started in vain where there is none."""
+    venue = Venue(
+        tmp_path_factory.mktemp("console") / "data",
+        market="simulated",
+        mode="guarded",
+        trusted_proxies=("127.0.0.1",),
+        smtp_url=letterbox.url,
+    )
+    yield venue
+    venue.stop()
+
+
+@pytest.fixture
+def arrive(browser: Browser, shared_venue: Venue) -> Iterator[Callable[..., Visitor]]:
+    """`arrive()` → another person, at a browser and an address of their own."""
+    arrived: list[Visitor] = []
+
+    def come(**options: Any) -> Visitor:
+        origin = shared_venue.url.replace("127.0.0.1", "localhost")
+        arrived.append(Visitor(browser, origin, next(_addresses), **options))
+        return arrived[-1]
+
+    yield come
+    complaints = [complaint for visitor in arrived for complaint in visitor.complaints()]
+    for visitor in arrived:
+        visitor.close()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def visitor(arrive: Callable[..., Visitor]) -> Visitor:
+    return arrive()
