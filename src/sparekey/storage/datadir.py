@@ -6,6 +6,7 @@
     journal.db        the journal;  checkpoints: the journal's end, vouched for;  snapshots/: states to start from
     vault.db, archive.db, calls/
     tls/              a certificate authority and the server's certificate (`certificates`); with `--tls` only
+    sessions.db       who is signed in to the console; may be deleted, which signs everybody out
     addresses         what addresses used of their limits, and bans; may be deleted
     bot.env, bot-*.pem, operator.env: for people and their bots, written by the console's demo account
 
@@ -81,6 +82,10 @@ class DataDirectory:
     @property
     def archive_path(self) -> Path:
         return self.path / "archive.db"
+
+    @property
+    def sessions_path(self) -> Path:
+        return self.path / "sessions.db"
 
     @property
     def calls_path(self) -> Path:
