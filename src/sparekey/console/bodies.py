@@ -47,7 +47,7 @@ class Broker(_Body):
 
 
 class PublicKey(_Body):
-    publicKey: _Text  # noqa: N815
+    publicKey: _Text
 
 
 class ProofOfPossession(_Body):
@@ -60,7 +60,7 @@ class ProofOfPossession(_Body):
 class NewKey(_Body):
     label: _Text
     type: Literal["hmac", "rsa", "ed25519"] = "hmac"
-    publicKey: _Text | None = None  # noqa: N815
+    publicKey: _Text | None = None
     permissions: list[str] = Field(default_factory=list, max_length=20)
     ips: list[str] = Field(default_factory=list, max_length=1000)
     proof: ProofOfPossession | None = None
@@ -76,7 +76,7 @@ class KeyEdit(_Body):
 
 class Rotation(_Body):
     overlap: _Duration
-    publicKey: _Text | None = None  # noqa: N815
+    publicKey: _Text | None = None
     proof: ProofOfPossession | None = None
 
 

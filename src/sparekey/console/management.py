@@ -70,6 +70,9 @@ _HTTP_OF_REASON = {
     Reason.KEY_IN_ROTATION: 409,
     Reason.REQUEST_REPEATED: 409,
     Reason.MODE_GUARDED: 403,
+    Reason.OPERATOR_TOKEN_WRONG: 401,
+    Reason.BODY_TOO_LARGE: 413,
+    Reason.BODY_NOT_JSON: 415,
 }
 
 

@@ -635,4 +635,16 @@ class Reason(Enum):
         "A request with this Idempotency-Key was made already; it is not made again.",
         "Look at what the first one did. For another request use another Idempotency-Key.",
     )
+    OPERATOR_TOKEN_WRONG = (
+        "operator-token-wrong",
+        "The operator's token is missing or wrong.",
+        "Send Authorization: Bearer and the OPERATOR_TOKEN of operator.env.",
+    )
+    METHOD_UNKNOWN = ("method-unknown", "This path has no such method.", "See /sparekey/v1/openapi.json.")
+    BODY_NOT_JSON = (
+        "body-not-json",
+        "The body is not sent as JSON.",
+        "Send one JSON object, with Content-Type: application/json.",
+    )
+    BODY_TOO_LARGE = ("body-too-large", "The body is larger than {0} bytes.", "Send less.")
     REQUEST_INVALID = ("request-invalid", "{0}", "See /sparekey/v1/openapi.json, or --help.")

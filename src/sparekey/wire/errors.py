@@ -64,6 +64,10 @@ _MANAGEMENT = (
     Reason.CLOCK_TOO_FAR,
     Reason.MODE_GUARDED,
     Reason.REQUEST_REPEATED,
+    Reason.OPERATOR_TOKEN_WRONG,
+    Reason.METHOD_UNKNOWN,
+    Reason.BODY_NOT_JSON,
+    Reason.BODY_TOO_LARGE,
     Reason.REQUEST_INVALID,
 )
 

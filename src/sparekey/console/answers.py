@@ -1,0 +1,200 @@
+"""What the management API answers: a form of each document. Field names are a contract that scripts rely on.
+
+Times ending in `Ms` and `Time` are milliseconds UTC, those ending in `Us` microseconds. An answer that does not fit its
+form is our fault and becomes a 500, so that the OpenAPI document cannot promise what is not so.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+KycState = Literal["none", "pending", "approved", "rejected"]
+KeyType = Literal["hmac", "rsa", "ed25519"]
+KeyStatus = Literal["active", "disabled", "expired", "deleted"]
+PermissionName = Literal[
+    "reading",
+    "spot-and-margin-trading",
+    "margin-loan",
+    "futures",
+    "withdrawals",
+    "internal-transfer",
+    "universal-transfer",
+]
+AccountId = Annotated[int, Field(examples=[100_000_001])]
+Email = Annotated[str, Field(examples=["ann@example.com"])]
+ApiKey = Annotated[str, Field(examples=["U" * 64])]
+Ms = Annotated[int, Field(examples=[1_700_000_000_000])]
+Us = Annotated[int, Field(examples=[1_700_000_000_000_000])]
+Amount = Annotated[str, Field(examples=["1000.00000000"])]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Failure(Answer):
+    """`reason` is permanent and for programs, `message` for people, `page` explains the reason."""
+
+    reason: Annotated[str, Field(examples=["account-unknown"])]
+    message: Annotated[str, Field(examples=["There is no such account. Check the e-mail address."])]
+    page: Annotated[str | None, Field(examples=["/reasons/account-unknown"])] = None
+
+
+class Refused(Answer):
+    error: Failure
+
+
+class NewAccountShown(Answer):
+    """`password` and `totpSecret` stand in this answer and never in another."""
+
+    accountId: AccountId
+    email: Email
+    password: str
+    totpSecret: str | None
+    kyc: KycState
+
+
+class AccountShown(Answer):
+    """`factors` are the second factors that are on; `keys` counts the keys that take one of the account's places."""
+
+    accountId: AccountId
+    email: Email
+    kyc: KycState
+    factors: list[str]
+    keys: int
+    apiAccess: Literal["ACTIVE", "SUSPENDED"]
+
+
+class Funded(Answer):
+    """`free`: what is free now of the assets that were funded."""
+
+    accountId: AccountId
+    free: dict[str, Amount]
+
+
+class TotpShown(Answer):
+    """`totpSecret` stands in this answer and never in another."""
+
+    accountId: AccountId
+    email: Email
+    totpSecret: str
+
+
+class Disabled(Answer):
+    """The keys that were active until now."""
+
+    accountId: AccountId
+    disabled: list[ApiKey]
+
+
+class BrokerShown(Answer):
+    accountId: AccountId
+    email: Email
+    broker: bool
+
+
+class Erased(Answer):
+    accountId: AccountId
+    erased: Literal[True]
+
+
+class ChallengeShown(Answer):
+    """Sign `text`, to the byte, with the private half of the public key; send `nonce` and signature with the key."""
+
+    nonce: str
+    text: str
+    expiresMs: Ms
+
+
+class KeyShown(Answer):
+    """`secretKey` is there once, in the answer to the creation or rotation of an HMAC key. `expiryTime` is when the
+    key dies, whatever the cause; none: never."""
+
+    apiKey: ApiKey
+    secretKey: str | None
+    label: str
+    type: KeyType
+    permissions: list[PermissionName]
+    ips: Annotated[list[str], Field(examples=[["203.0.113.7/32"]])]
+    createTime: Ms
+    expiryTime: Ms | None
+    status: KeyStatus
+
+
+class Caller(Answer):
+    """`lastHourMs` is the start of the hour of the last call."""
+
+    ip: Annotated[str, Field(examples=["203.0.113.7"])]
+    calls: int
+    refused: int
+    lastHourMs: Ms
+
+
+class UsageShown(Answer):
+    """Who called a key in the days that the log keeps, and what a rotation has set."""
+
+    apiKey: ApiKey
+    status: KeyStatus
+    replaces: ApiKey | None
+    replacedBy: ApiKey | None
+    endsMs: Ms | None
+    callers: list[Caller]
+
+
+class Fenced(Answer):
+    """From this record of the shard on it refuses what the key was admitted for before."""
+
+    shard: str
+    seq: int
+    us: Us
+
+
+class ReceiptShown(Answer):
+    """When everything stopped honouring a key that was narrowed or stopped, or an address that was banned."""
+
+    apiKey: ApiKey | None
+    ip: str | None
+    cause: str
+    accessSeq: int | None
+    accessUs: Us
+    shards: list[Fenced]
+    streamsClosed: int
+    closedUs: Us | None
+    lastHonouredUs: Us | None
+
+
+class BanShown(Answer):
+    """`untilMs` is policy time; `level` 1 is the shortest."""
+
+    ip: Annotated[str, Field(examples=["203.0.113.7"])]
+    untilMs: Ms
+    level: int
+
+
+class Lifted(Answer):
+    ip: str
+    lifted: Literal[True]
+
+
+class ClockShown(Answer):
+    """Policy time runs bans and expiry, wire time is what timestamps are held against."""
+
+    policyMs: Ms
+    wireMs: Ms
+
+
+class CallShown(Answer):
+    """`code` and `reason` are 0 and empty for a call that was served."""
+
+    timeMs: Ms
+    apiKey: str
+    ip: str
+    method: str
+    path: str
+    weight: int
+    http: int
+    code: int
+    reason: str
+    latencyUs: int
