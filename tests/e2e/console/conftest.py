@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,12 +34,19 @@ def letterbox() -> Iterator[Letterbox]:
 @pytest.fixture(scope="package")
 def shared_venue(tmp_path_factory: pytest.TempPathFactory, letterbox: Letterbox, browser: Browser) -> Iterator[Venue]:
     """Asks for the browser first, so that nothing is started in vain where there is none."""
+    from sparekey.settings import delivery_in
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     venue = Venue(
         tmp_path_factory.mktemp("console") / "data",
+        port=port,
+        public_url=f"http://localhost:{port}",  # the only name without TLS that a passkey can be bound to
         market="simulated",
         mode="guarded",
         trusted_proxies=("127.0.0.1",),
-        smtp_url=letterbox.url,
+        **delivery_in({"SPAREKEY_SMTP_URL": letterbox.url, "SPAREKEY_MAIL_FROM": "Sparekey <keys@sparekey.example>"}),
     )
     yield venue
     venue.stop()
@@ -50,8 +58,7 @@ def arrive(browser: Browser, shared_venue: Venue) -> Iterator[Callable[..., Visi
     arrived: list[Visitor] = []
 
     def come(**options: Any) -> Visitor:
-        origin = shared_venue.url.replace("127.0.0.1", "localhost")
-        arrived.append(Visitor(browser, origin, next(_addresses), **options))
+        arrived.append(Visitor(browser, shared_venue.settings.public_url, next(_addresses), **options))
         return arrived[-1]
 
     yield come

@@ -1,0 +1,103 @@
+"""Walks every page that links lead to, and measures each: size, layout shift, accessibility, narrow screens."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+from urllib.parse import urldefrag, urljoin
+
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.e2e.console.visitors import Visitor
+
+#: The one library that is not ours; only pages with candles load it, and it does not count.
+_CHART = re.compile(r"/static/[^/]+/[^/]*chart[^/]*\.js$")
+_SHIFT = """
+    window.layoutShift = 0;
+    new PerformanceObserver(list => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+    }).observe({type: "layout-shift", buffered: true});
+"""
+_WEIGHT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
+    .map(entry => [entry.name, entry.encodedBodySize])"""
+_TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_LINKS = "() => Array.from(document.links, link => link.href)"
+
+_PHONE, _DESK = {"width": 320, "height": 640}, {"width": 1280, "height": 900}
+_GRAVE = ("critical", "serious")
+
+
+class Findings(NamedTuple):
+    """What was measured of one page."""
+
+    bytes: int
+    shift: float
+    violations: list[str]
+    too_wide: int
+
+
+def pattern_of(path: str) -> str:
+    """The page's kind: keys, numbers and the like replaced, questions cut off."""
+    path = path.partition("?")[0]
+    path = re.sub(r"/[A-Za-z0-9_-]{16,}(?=/|$)", "/<id>", path)
+    path = re.sub(r"/\d+(?=/|$)", "/<id>", path)
+    path = re.sub(r"^/reasons/.+", "/reasons/<slug>", path)
+    return re.sub(r"^/markets/.+", "/markets/<symbol>", path)
+
+
+def watch_shifts(visitor: Visitor) -> None:
+    visitor.context.add_init_script(_SHIFT)
+
+
+def walk(visitor: Visitor, start: str) -> dict[str, Findings]:
+    """Findings by kind of page, over everything that links lead to from `start`; GET changes nothing."""
+    watch_shifts(visitor)
+    found: dict[str, Findings] = {}
+    waiting = [start]
+    while waiting:
+        path = waiting.pop(0)
+        if pattern_of(path) in found:
+            continue
+        visitor.open(path)
+        if pattern_of(visitor.path) in found:  # led on to one that we know
+            found[pattern_of(path)] = found[pattern_of(visitor.path)]
+            continue
+        found[pattern_of(path)] = inspect(visitor)
+        waiting += [link for link in links(visitor) if pattern_of(link) not in found]
+    return found
+
+
+def links(visitor: Visitor) -> list[str]:
+    """Paths of the console that the page links to."""
+    here = [urldefrag(urljoin(visitor.page.url, address)).url for address in visitor.page.evaluate(_LINKS)]
+    paths = [address.removeprefix(visitor.origin) for address in here if address.startswith(visitor.origin + "/")]
+    return [path for path in paths if not path.startswith(("/api/", "/sparekey/", "/static/", "/metrics", "/readyz"))]
+
+
+def inspect(visitor: Visitor) -> Findings:
+    page = visitor.page
+    page.wait_for_load_state("networkidle")
+    weight = sum(size for name, size in page.evaluate(_WEIGHT) if not _CHART.search(name))
+    shift = page.evaluate("window.layoutShift")
+    violations = grave_violations(visitor)
+    page.emulate_media(color_scheme="dark")
+    violations += [f"dark: {each}" for each in grave_violations(visitor, rules=["color-contrast"])]
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(_PHONE)
+    too_wide = page.evaluate(_TOO_WIDE)
+    page.set_viewport_size(_DESK)
+    return Findings(weight, shift, violations, too_wide)
+
+
+def grave_violations(visitor: Visitor, rules: list[str] | None = None) -> list[str]:
+    """What axe finds critical or serious, each with the place it is at."""
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules is not None:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    response = Axe().run(visitor.page, options=options).response
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['html'][:120]} {node['failureSummary'][:200]}"
+        for violation in response["violations"]
+        if violation["impact"] in _GRAVE
+        for node in violation["nodes"]
+    ]
