@@ -34,8 +34,12 @@ from sparekey.console.bans import Bans
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.greeting import greeting, tls_lines
+from sparekey.console.letters import Letters
 from sparekey.console.management import Management, ManagementRefused
 from sparekey.console.receipts import Receipts
+from sparekey.delivery.outbox import Outbox, WayOut
+from sparekey.delivery.sms import Sms
+from sparekey.delivery.smtp import Smtp
 from sparekey.market.opening import histories_of
 from sparekey.market.participants import SeededParticipants
 from sparekey.market.recordings import Pacing, RecordingRefused
@@ -90,6 +94,7 @@ from sparekey.storage.recordings import load as load_recording
 from sparekey.storage.snapshots import SnapshotFolder, SnapshotSchedule, snapshot_process
 from sparekey.storage.vault import SecretUnavailable, Vault, open_vault
 from sparekey.storage.verify import verify
+from sparekey.terms.letters import EMAIL, SMS
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.catalogue import Catalogue, parse_catalogue
 from sparekey.venue.commands import Fence
@@ -241,6 +246,7 @@ class Running:
         self._open_storage()
         self._recover()
         self._make_sequencer()
+        self._make_delivery()
         self._make_wire()
         self._management.finish_deletions()
         self._submit_first_commands()
@@ -262,6 +268,7 @@ class Running:
         await stop_listening(self._listeners)
         await self._server.stop()
         await self._foreign.stop()
+        await self._outbox.stop()
         self._sequencer.commit()
         if self._signer is not None:
             self._signer.sign()
@@ -324,6 +331,16 @@ class Running:
             opened = open_port(settings.host, port, "--tls-port")
             self._closing.callback(opened.close)
             self._opened_tls.append(opened)
+
+    @property
+    def public_url(self) -> str:
+        """How people reach the console. On this machine by its name: passkeys belong to names, never to addresses."""
+        if self.settings.public_url:
+            return self.settings.public_url
+        port = self._opened.port
+        addresses = [ip_address(one.getsockname()[0]) for one in self._opened.sockets]
+        reached_here = any(one.is_loopback or one.is_unspecified for one in addresses)
+        return f"http://localhost:{port}" if reached_here else self.url
 
     @property
     def tls_ports(self) -> list[int]:
@@ -436,6 +453,23 @@ class Running:
     def _pending(self) -> Sequence[Published]:
         return self._sequencer.pending
 
+    # --- letters -----------------------------------------------------------------------------------------------------
+
+    def _make_delivery(self) -> None:
+        """Ways out for what the settings name; what else is posted waits in the outbox for the operator. With a way
+        out, in guarded mode, the operator does not read holders' letters."""
+        settings = self.settings
+        ways_out: dict[str, WayOut] = {}
+        if settings.smtp is not None:
+            assert settings.mail_from is not None
+            ways_out[EMAIL] = Smtp(settings.smtp, settings.mail_from)
+        if settings.sms is not None:
+            sms = Sms(settings.sms)
+            self._closing.callback(sms.close)
+            ways_out[SMS] = sms
+        self._outbox = Outbox(ways_out, self._clocks.wall_us, readable=settings.mode == "sandbox")
+        self._letters = Letters(self.public_url)
+
     # --- who is served, and with what --------------------------------------------------------------------------------
 
     def _make_wire(self) -> None:
@@ -544,6 +578,7 @@ class Running:
             self._replay,
             self._signer,
             self._schedule,
+            self._outbox,
         )
         health = Health(vitals.probes(), vitals.readings(), tally=tally, server=lambda: self._server)
         facts = {"Profile": settings.profile, "Market": settings.market, "Mode": settings.mode}

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from sparekey.settings import DEFAULT_TLS_PORT, DURABILITIES, MODES, PROFILES, Settings
+from sparekey.settings import DEFAULT_TLS_PORT, DURABILITIES, MODES, PROFILES, Settings, delivery_in
 
 DEFAULT_DATA = ".sparekey"
 PERMISSIONS = (
@@ -246,12 +246,22 @@ def commands() -> None:
     show_default=True,
     help="Repeat for several: clients that insist on Binance's hosts call 443 and 9443.",
 )
+@click.option(
+    "--public-url",
+    default="",
+    envvar="SPAREKEY_PUBLIC_URL",
+    help="How people reach the console, for links in letters. Default: as this machine does.",
+)
 def up(wire: str, **options: Any) -> None:
-    """Start the server: a funded demo account, three keys, a live market."""
+    """Start the server: a funded demo account, three keys, a live market.
+
+    Letters wait in the operator's outbox, unless SPAREKEY_SMTP_URL (smtp://user:password@host:587, with
+    SPAREKEY_MAIL_FROM) and SPAREKEY_SMS_URL (an Apprise URL with {to} in the number's place) say who delivers them.
+    """
     from sparekey.assemble import StartRefused, run  # late: the other commands start in a tenth of the time without it
 
     try:
-        settings = Settings(wire_strict=wire == "strict", **options)
+        settings = Settings(wire_strict=wire == "strict", **options, **delivery_in(os.environ))
         run(settings)
     except (ValueError, StartRefused) as error:
         raise Refused("start-refused", str(error)) from None

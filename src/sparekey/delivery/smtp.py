@@ -52,17 +52,18 @@ def parse_smtp_url(text: str) -> SmtpServer:
     if parts.scheme not in _PORTS or not parts.hostname or parts.path not in ("", "/") or parts.fragment:
         raise ValueError(f"SPAREKEY_SMTP_URL cannot be used; {_EXPECTED}")
     options = parse_qs(parts.query, keep_blank_values=True)
-    starttls = options.pop("starttls", ["required"])
+    here = parts.hostname in _LOOPBACK
+    starttls = options.pop("starttls", ["never" if here else "required"])
     if options or starttls not in (["required"], ["never"]) or (parts.scheme == "smtps" and "starttls" in parts.query):
         raise ValueError(
-            "SPAREKEY_SMTP_URL has an option that does not exist; smtp:// takes starttls=required (the default) or "
-            "starttls=never, smtps:// takes none"
+            "SPAREKEY_SMTP_URL has an option that does not exist; smtp:// takes starttls=required (the default, but "
+            "for a server on this machine) or starttls=never, smtps:// takes none"
         )
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
         raise ValueError("SPAREKEY_SMTP_URL has a user without a password, or a password without a user")
     encryption = "tls" if parts.scheme == "smtps" else "starttls" if starttls == ["required"] else "none"
-    if encryption == "none" and password and parts.hostname not in _LOOPBACK:
+    if encryption == "none" and password and not here:
         raise ValueError("SPAREKEY_SMTP_URL would send its password unencrypted: leave out starttls=never")
     return SmtpServer(
         host=parts.hostname,
@@ -165,11 +166,11 @@ def _undelivered(error: Exception) -> Undelivered:
             f"The mail server refused the letter: {error.code} {error.message}",
             for_good=error.code >= 500,
         )
-    if isinstance(error, ValueError):
-        return Undelivered("letter-unsendable", "The letter or its address cannot be sent by SMTP.", for_good=True)
     cause = _certificate_problem(error)
     if cause:
         return Undelivered("certificate-refused", f"The mail server's certificate is not trusted: {cause}")
+    if isinstance(error, ValueError):
+        return Undelivered("letter-unsendable", "The letter or its address cannot be sent by SMTP.", for_good=True)
     if isinstance(error, TimeoutError):
         return Undelivered("timeout", "The mail server did not answer in time.")
     if isinstance(error, aiosmtplib.SMTPResponseException):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sparekey.access.limits import IpLedger
 from sparekey.sequencer.clocks import Clocks
@@ -15,6 +15,19 @@ from sparekey.storage.archive import Archive
 from sparekey.storage.calls import CallLog
 from sparekey.storage.checkpoints import CheckpointSigner
 from sparekey.storage.snapshots import SnapshotSchedule
+
+
+class Delivery(Protocol):
+    """What is seen of the letters on their way."""
+
+    sent: int
+    failed: int
+
+    @property
+    def problem(self) -> str: ...
+
+    @property
+    def under_way(self) -> int: ...
 
 
 class Vitals(NamedTuple):
@@ -30,6 +43,7 @@ class Vitals(NamedTuple):
     replay: ReplayPace | None
     signer: CheckpointSigner | None
     schedule: SnapshotSchedule | None
+    delivery: Delivery
 
     def probes(self) -> list[Probe]:
         probes = [
@@ -39,6 +53,7 @@ class Vitals(NamedTuple):
             Probe("calls", _degraded(self._call_log)),
             Probe("addresses", _degraded(lambda: self.counts.problem)),
             Probe("market", _degraded(self._market)),
+            Probe("letters", _degraded(lambda: self.delivery.problem)),
         ]
         signer, schedule = self.signer, self.schedule
         if signer is not None:
@@ -66,6 +81,11 @@ class Vitals(NamedTuple):
                 lambda: self.ledger.cancels_let_through,
                 counts=True,
             ),
+            Reading("sparekey_letters_sent", "Letters that were taken.", lambda: self.delivery.sent, counts=True),
+            Reading(
+                "sparekey_letters_failed", "Letters that were given up.", lambda: self.delivery.failed, counts=True
+            ),
+            Reading("sparekey_letters_under_way", "Letters on their way.", lambda: self.delivery.under_way),
             Reading(
                 "sparekey_replay_tail_seconds",
                 "About how long a start would take now to apply the journal's tail.",
