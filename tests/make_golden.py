@@ -17,7 +17,9 @@ import msgspec
 
 from sparekey.access.commands import (
     AcceptTotpStep,
+    AddPasskey,
     AdvanceClock,
+    ChangePassword,
     CloseSubAccount,
     CreateAccount,
     CreateKey,
@@ -26,18 +28,28 @@ from sparekey.access.commands import (
     DisableKey,
     EditKey,
     EnableKey,
+    EndSessions,
+    EnrolSms,
     EnrolTotp,
     EraseAccount,
     PanicKeys,
+    PassFactorAttempt,
     RecordStrike,
+    RemovePasskey,
+    RemoveSms,
     RemoveTotp,
     RestoreAccess,
     RotateKey,
     RunDueTimers,
     SetBroker,
     SetKyc,
+    SetRecoveryCodes,
     SetSkew,
+    StartFactorAttempt,
+    SubmitKyc,
     SuspendAccess,
+    UsePasskey,
+    UseRecoveryCode,
 )
 from sparekey.access.credentials import api_key_from
 from sparekey.access.shard import AccessShard
@@ -269,6 +281,50 @@ def endings(session: Session, struck: int, erased: int) -> None:
     session.must(ACCESS, RecordStrike(struck, "an address was banned"))
     session.must(ACCESS, EraseAccount(erased))
     session.must(ACCESS, CreateAccount("digest of carol", "password/carol"))
+
+
+def factors_session() -> golden.Golden:
+    """Every second factor on and off, tries up to their limit, recovery codes, sessions that end, identity checks."""
+    session = Session()
+    session.list_everything()
+    ada, bob = (
+        session.account("ada"),
+        session.must(ACCESS, CreateAccount("digest of bob", "password/bob"))[0].account_id,
+    )
+    session.key(ada, "of ada", whitelist=("203.0.113.0/24",))
+    for command in (
+        SubmitKyc(bob, "kyc/bob"),
+        SetKyc(bob, "rejected", "the operator", "the document has expired"),
+        SubmitKyc(bob, "kyc/bob again"),
+        SetKyc(bob, "approved"),
+        EnrolSms(bob, "sms/bob"),
+        ChangePassword(bob, "password/bob again"),
+        EndSessions(bob),
+        AddPasskey(ada, "Y3JlZGVudGlhbA", "cHVibGljIGtleQ", 0, "of her laptop", ("internal", "hybrid")),
+        UsePasskey(ada, "Y3JlZGVudGlhbA", 7),
+        AddPasskey(ada, "YW5vdGhlcg", "cHVibGljIGtleQ", 0, "synchronised"),
+        UsePasskey(ada, "YW5vdGhlcg", 0),
+        SetRecoveryCodes(ada, "recovery/ada", 10),
+        UseRecoveryCode(ada, 3),
+        AcceptTotpStep(ada, START_US // (30 * SECOND_US)),
+        RemoveTotp(ada, "passkey"),
+        RemovePasskey(ada, "Y3JlZGVudGlhbA", "passkey"),
+        RemovePasskey(ada, "YW5vdGhlcg", "recovery"),
+        RemoveSms(bob, "sms"),
+        EnrolSms(ada, "sms/ada"),
+        RemoveSms(ada),
+    ):
+        session.must(ACCESS, command)
+        session.now_us += HOUR_US
+        session.commit()
+    for account_id in (ada, bob):
+        for attempt in range(60):  # of which most are one too many
+            session.do(ACCESS, StartFactorAttempt(account_id))
+            if attempt % 7 == 0:
+                session.do(ACCESS, PassFactorAttempt(account_id))
+            session.now_us += 100 * SECOND_US
+    session.must(ACCESS, EraseAccount(bob))
+    return session.golden()
 
 
 def sub_accounts_session() -> golden.Golden:
@@ -580,6 +636,7 @@ STOPS_PLAYED = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMI
 
 SESSIONS: dict[str, Callable[[], golden.Golden]] = {
     "keys": keys_session,
+    "factors": factors_session,
     "sub_accounts": sub_accounts_session,
     "orders": orders_session,
     "triggers": triggers_session,

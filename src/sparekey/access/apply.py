@@ -6,6 +6,9 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from sparekey.access.attempts import with_attempt
 from sparekey.access.events import (
     AccessEvent,
     AccessRestored,
@@ -14,6 +17,8 @@ from sparekey.access.events import (
     AccountErased,
     BrokerSet,
     ClockAdvanced,
+    FactorAttempted,
+    FactorAttemptPassed,
     KeyCreated,
     KeyDeleted,
     KeyDisabled,
@@ -22,15 +27,26 @@ from sparekey.access.events import (
     KeyExpired,
     KeyRotated,
     KycSet,
+    KycSubmitted,
+    PasskeyAdded,
+    PasskeyRemoved,
+    PasskeyUsed,
+    PasswordChanged,
+    RecoveryCodesSet,
+    RecoveryCodeUsed,
+    SessionsEnded,
     SkewSet,
+    SmsEnrolled,
+    SmsRemoved,
     StrikeRecorded,
     SubAccountClosed,
     SubAccountCreated,
     TotpEnrolled,
     TotpRemoved,
     TotpStepAccepted,
+    WithdrawalsHeld,
 )
-from sparekey.access.state import KEY_TYPES, AccessState, Account, Key
+from sparekey.access.state import KEY_TYPES, AccessState, Account, Key, Passkey
 from sparekey.access.strikes import with_strike
 
 
@@ -51,7 +67,29 @@ def _account_created(state: AccessState, event: AccountCreated, time_us: int) ->
 def _kyc_set(state: AccessState, event: KycSet, time_us: int) -> None:
     account = state.accounts[event.account_id]
     account.kyc = event.kyc
+    account.kyc_by = event.by
+    account.kyc_cause = event.cause
+    account.kyc_us = time_us
     state.settle_account(account)
+
+
+def _kyc_submitted(state: AccessState, event: KycSubmitted, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.kyc = "pending"
+    account.kyc_vault_id = event.vault_id
+    account.kyc_by = account.kyc_cause = ""
+    account.kyc_us = time_us
+    state.settle_account(account)
+
+
+def _password_changed(state: AccessState, event: PasswordChanged, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.password_vault_id = event.vault_id
+    account.epoch = event.epoch
+
+
+def _sessions_ended(state: AccessState, event: SessionsEnded, time_us: int) -> None:
+    state.accounts[event.account_id].epoch = event.epoch
 
 
 def _totp_enrolled(state: AccessState, event: TotpEnrolled, time_us: int) -> None:
@@ -70,6 +108,71 @@ def _totp_removed(state: AccessState, event: TotpRemoved, time_us: int) -> None:
 
 def _totp_step_accepted(state: AccessState, event: TotpStepAccepted, time_us: int) -> None:
     state.accounts[event.account_id].totp_step = event.step
+
+
+def _sms_enrolled(state: AccessState, event: SmsEnrolled, time_us: int) -> None:
+    _set_sms(state, event.account_id, event.vault_id)
+
+
+def _sms_removed(state: AccessState, event: SmsRemoved, time_us: int) -> None:
+    _set_sms(state, event.account_id, "")
+
+
+def _set_sms(state: AccessState, account_id: int, vault_id: str) -> None:
+    account = state.accounts[account_id]
+    account.sms_vault_id = vault_id
+    state.settle_account(account)
+
+
+def _passkey_added(state: AccessState, event: PasskeyAdded, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    added = Passkey(
+        event.credential_id, event.public_key, event.sign_count, event.label, tuple(event.transports), time_us
+    )
+    state.set_passkeys(account, (*account.passkeys, added))
+    state.settle_account(account)
+
+
+def _passkey_used(state: AccessState, event: PasskeyUsed, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    passkeys = tuple(
+        msgspec.structs.replace(one, sign_count=event.sign_count, used_us=time_us)
+        if one.credential_id == event.credential_id
+        else one
+        for one in account.passkeys
+    )
+    state.set_passkeys(account, passkeys)
+
+
+def _passkey_removed(state: AccessState, event: PasskeyRemoved, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    state.set_passkeys(account, tuple(one for one in account.passkeys if one.credential_id != event.credential_id))
+    state.settle_account(account)
+
+
+def _recovery_codes_set(state: AccessState, event: RecoveryCodesSet, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.recovery_vault_id = event.vault_id
+    account.recovery_left = tuple(range(event.count))
+
+
+def _recovery_code_used(state: AccessState, event: RecoveryCodeUsed, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.recovery_left = tuple(index for index in account.recovery_left if index != event.index)
+
+
+def _factor_attempted(state: AccessState, event: FactorAttempted, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.attempts = with_attempt(account.attempts, time_us)
+
+
+def _factor_attempt_passed(state: AccessState, event: FactorAttemptPassed, time_us: int) -> None:
+    account = state.accounts[event.account_id]
+    account.attempts = account.attempts[:-1]
+
+
+def _withdrawals_held(state: AccessState, event: WithdrawalsHeld, time_us: int) -> None:
+    state.accounts[event.account_id].withdrawals_from_us = event.until_us
 
 
 def _access_suspended(state: AccessState, event: AccessSuspended, time_us: int) -> None:
@@ -196,9 +299,22 @@ def _broker_set(state: AccessState, event: BrokerSet, time_us: int) -> None:
 _APPLIERS: dict[type, Callable[[AccessState, Any, int], None]] = {
     AccountCreated: _account_created,
     KycSet: _kyc_set,
+    KycSubmitted: _kyc_submitted,
+    PasswordChanged: _password_changed,
+    SessionsEnded: _sessions_ended,
     TotpEnrolled: _totp_enrolled,
     TotpRemoved: _totp_removed,
     TotpStepAccepted: _totp_step_accepted,
+    SmsEnrolled: _sms_enrolled,
+    SmsRemoved: _sms_removed,
+    PasskeyAdded: _passkey_added,
+    PasskeyUsed: _passkey_used,
+    PasskeyRemoved: _passkey_removed,
+    RecoveryCodesSet: _recovery_codes_set,
+    RecoveryCodeUsed: _recovery_code_used,
+    FactorAttempted: _factor_attempted,
+    FactorAttemptPassed: _factor_attempt_passed,
+    WithdrawalsHeld: _withdrawals_held,
     AccessSuspended: _access_suspended,
     AccessRestored: _access_restored,
     KeyCreated: _key_created,

@@ -31,8 +31,32 @@ class CreateAccount(Command, frozen=True):
 
 
 class SetKyc(Command, frozen=True):
+    """`by` says who decided, `cause` why; neither names the person that the account belongs to."""
+
     account_id: int
     kyc: str
+    by: str = "operator"
+    cause: str = ""
+
+
+class SubmitKyc(Command, frozen=True):
+    """`vault_id` names the sealed application, which then waits for a decision."""
+
+    account_id: int
+    vault_id: str
+
+
+class ChangePassword(Command, frozen=True):
+    """`vault_id` names the sealed hash of the new one. Every session of the account ends."""
+
+    account_id: int
+    vault_id: str
+
+
+class EndSessions(Command, frozen=True):
+    """Every session of the account ends, wherever it is kept."""
+
+    account_id: int
 
 
 class EnrolTotp(Command, frozen=True):
@@ -43,7 +67,10 @@ class EnrolTotp(Command, frozen=True):
 
 
 class RemoveTotp(Command, frozen=True):
+    """`proved_by`: the second factor, or "recovery", that the holder just proved; "" for the operator."""
+
     account_id: int
+    proved_by: str = ""
 
 
 class AcceptTotpStep(Command, frozen=True):
@@ -51,6 +78,77 @@ class AcceptTotpStep(Command, frozen=True):
 
     account_id: int
     step: int
+
+
+class EnrolSms(Command, frozen=True):
+    """`vault_id` names the sealed number, to which a code was sent and came back. Replaces the number before."""
+
+    account_id: int
+    vault_id: str
+
+
+class RemoveSms(Command, frozen=True):
+    """`proved_by` as in `RemoveTotp`."""
+
+    account_id: int
+    proved_by: str = ""
+
+
+class AddPasskey(Command, frozen=True):
+    """A passkey whose registration the caller verified. `credential_id` and `public_key` (COSE) are base64url.
+
+    A credential belongs to one account (WebAuthn Level 3, section 7.1, step 26).
+    """
+
+    account_id: int
+    credential_id: str
+    public_key: str
+    sign_count: int
+    label: str
+    transports: tuple[str, ...] = ()
+
+
+class UsePasskey(Command, frozen=True):
+    """The caller verified a signature of this passkey. A count that does not grow tells of a copy (step 22 of 7.2)."""
+
+    account_id: int
+    credential_id: str
+    sign_count: int
+
+
+class RemovePasskey(Command, frozen=True):
+    """`proved_by` as in `RemoveTotp`."""
+
+    account_id: int
+    credential_id: str
+    proved_by: str = ""
+
+
+class SetRecoveryCodes(Command, frozen=True):
+    """A new set of `count` codes, whose sealed hashes `vault_id` names, in place of the whole set before."""
+
+    account_id: int
+    vault_id: str
+    count: int
+
+
+class UseRecoveryCode(Command, frozen=True):
+    """The code with this index in the sealed set was right. It is right once."""
+
+    account_id: int
+    index: int
+
+
+class StartFactorAttempt(Command, frozen=True):
+    """Somebody is about to try a code. Asked before the code is looked at, so that no try goes uncounted."""
+
+    account_id: int
+
+
+class PassFactorAttempt(Command, frozen=True):
+    """The code was right, which costs nothing: gives the newest attempt back."""
+
+    account_id: int
 
 
 class SuspendAccess(Command, frozen=True):
@@ -233,4 +331,16 @@ AccessCommand = (
     | CreateSubAccount
     | CloseSubAccount
     | SetBroker
+    | SubmitKyc
+    | ChangePassword
+    | EndSessions
+    | EnrolSms
+    | RemoveSms
+    | AddPasskey
+    | UsePasskey
+    | RemovePasskey
+    | SetRecoveryCodes
+    | UseRecoveryCode
+    | StartFactorAttempt
+    | PassFactorAttempt
 )

@@ -13,7 +13,9 @@ from sparekey.access.allowlist import parse_allowlist
 from sparekey.access.commands import (
     AcceptTotpStep,
     AccessCommand,
+    AddPasskey,
     AdvanceClock,
+    ChangePassword,
     CloseSubAccount,
     CreateAccount,
     CreateKey,
@@ -22,18 +24,28 @@ from sparekey.access.commands import (
     DisableKey,
     EditKey,
     EnableKey,
+    EndSessions,
+    EnrolSms,
     EnrolTotp,
     EraseAccount,
     PanicKeys,
+    PassFactorAttempt,
     RecordStrike,
+    RemovePasskey,
+    RemoveSms,
     RemoveTotp,
     RestoreAccess,
     RotateKey,
     RunDueTimers,
     SetBroker,
     SetKyc,
+    SetRecoveryCodes,
     SetSkew,
+    StartFactorAttempt,
+    SubmitKyc,
     SuspendAccess,
+    UsePasskey,
+    UseRecoveryCode,
 )
 from sparekey.access.events import (
     AccessEvent,
@@ -49,14 +61,31 @@ from sparekey.access.events import (
     KeyEnabled,
     KeyExpired,
     KeyRotated,
-    KycSet,
     SkewSet,
     StrikeRecorded,
     TotpEnrolled,
-    TotpRemoved,
-    TotpStepAccepted,
 )
 from sparekey.access.expiry import STANDARD
+from sparekey.access.factors import (
+    accept_totp_step,
+    add_passkey,
+    change_password,
+    end_sessions,
+    enrol_sms,
+    enrol_totp,
+    kyc_unknown,
+    pass_factor_attempt,
+    remove_passkey,
+    remove_sms,
+    remove_totp,
+    set_kyc,
+    set_recovery_codes,
+    start_factor_attempt,
+    submit_kyc,
+    use_passkey,
+    use_recovery_code,
+)
+from sparekey.access.labels import parse_label
 from sparekey.access.public_keys import parse_public_key
 from sparekey.access.state import KEY_TYPES, KYC_STATES, AccessState, Account, Key, is_alive
 from sparekey.access.strikes import are_too_many, with_strike
@@ -68,9 +97,6 @@ from sparekey.terms.refusals import Refusal
 
 #: How long keys live.
 EXPIRY = STANDARD
-LABEL_MAX = 64
-#: Blanks around a label are dropped, but the command is journaled as typed.
-_LABEL_TYPED_MAX = 1_000
 #: Furthest that the clock moves at once, and in all.
 ADVANCE_MAX_DAYS = 3_650
 ADVANCE_TOTAL_MAX_DAYS = 36_500
@@ -94,7 +120,7 @@ def decide(state: AccessState, command: AccessCommand, now_us: int) -> Decision:
 
 def _create_account(state: AccessState, command: CreateAccount, now_us: int) -> Decision:
     if command.kyc not in KYC_STATES:
-        return _kyc_unknown(command.kyc)
+        return kyc_unknown(command.kyc)
     if command.email_digest in state.accounts_by_email:
         return Refusal(Reason.ACCOUNT_EXISTS)
     account_id = state.next_account_id
@@ -104,42 +130,6 @@ def _create_account(state: AccessState, command: CreateAccount, now_us: int) -> 
     if command.totp_vault_id:
         return created, TotpEnrolled(account_id, command.totp_vault_id)
     return (created,)
-
-
-def _set_kyc(state: AccessState, command: SetKyc, now_us: int) -> Decision:
-    account = state.account(command.account_id)
-    if account is None:
-        return Refusal(Reason.ACCOUNT_UNKNOWN)
-    if command.kyc not in KYC_STATES:
-        return _kyc_unknown(command.kyc)
-    return () if account.kyc == command.kyc else (KycSet(command.account_id, command.kyc),)
-
-
-def _enrol_totp(state: AccessState, command: EnrolTotp, now_us: int) -> Decision:
-    if state.account(command.account_id) is None:
-        return Refusal(Reason.ACCOUNT_UNKNOWN)
-    if not command.vault_id:
-        return Refusal(Reason.REQUEST_INVALID, ("An authenticator needs a sealed seed.",))
-    return (TotpEnrolled(command.account_id, command.vault_id),)
-
-
-def _remove_totp(state: AccessState, command: RemoveTotp, now_us: int) -> Decision:
-    account = state.account(command.account_id)
-    if account is None:
-        return Refusal(Reason.ACCOUNT_UNKNOWN)
-    return (TotpRemoved(command.account_id),) if account.totp_vault_id else Refusal(Reason.FACTOR_MISSING)
-
-
-def _accept_totp_step(state: AccessState, command: AcceptTotpStep, now_us: int) -> Decision:
-    account = state.account(command.account_id)
-    if account is None:
-        return Refusal(Reason.ACCOUNT_UNKNOWN)
-    if not account.totp_vault_id:
-        return Refusal(Reason.FACTOR_MISSING)
-    # RFC 6238, section 5.2: a code must not be accepted twice. Later steps only, so that A, B, A fails as well.
-    if command.step <= account.totp_step:
-        return Refusal(Reason.FACTOR_USED)
-    return (TotpStepAccepted(command.account_id, command.step),)
 
 
 def _suspend_access(state: AccessState, command: SuspendAccess, now_us: int) -> Decision:
@@ -175,10 +165,6 @@ def _erase_account(state: AccessState, command: EraseAccount, now_us: int) -> De
     return *deleted, *map(AccountErased, account_ids)
 
 
-def _kyc_unknown(kyc: str) -> Refusal:
-    return Refusal(Reason.REQUEST_INVALID, (f"{kyc[:64]} is no state of an identity check: {', '.join(KYC_STATES)}.",))
-
-
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +177,7 @@ def _create_key(state: AccessState, command: CreateKey, now_us: int) -> Decision
         return unfit
     if account.keys_held >= command.key_limit:
         return Refusal(Reason.KEY_LIMIT, (command.key_limit,))
-    label = _parse_label(command.label)
+    label = parse_label(command.label)
     if label is None:
         return Refusal(Reason.LABEL_INVALID)
     public_key = _parse_key_material(state, account.account_id, command.key_type, command.vault_id, command.public_key)
@@ -322,7 +308,7 @@ def _edit_key(state: AccessState, command: EditKey, now_us: int) -> Decision:
         # Final: a whitelist that comes too late does not bring a key back.
         return key.end
     account = state.accounts[key.account_id]
-    label = key.label if command.label is None else _parse_label(command.label)
+    label = key.label if command.label is None else parse_label(command.label)
     if label is None:
         return Refusal(Reason.LABEL_INVALID)
     whitelist: tuple[str, ...] | Refusal = key.whitelist
@@ -388,14 +374,6 @@ def _may_act(state: AccessState, actor_account_id: int, account_id: int) -> bool
     return actor_account_id in (account_id, state.accounts[account_id].master_id)
 
 
-def _parse_label(text: str) -> str | None:
-    if len(text) > _LABEL_TYPED_MAX:
-        return None
-    label = text.strip()
-    # isprintable is false for control and format characters: no ANSI, no NUL, no right-to-left override.
-    return label if 0 < len(label) <= LABEL_MAX and label.isprintable() else None
-
-
 def _parse_permissions(mask: int, account: Account, whitelist: tuple[str, ...], *, held: int = 0) -> int | Refusal:
     """The mask with reading, if everything in it has what it needs. `held`: what the key has already."""
     if mask < 0 or mask & ~_ALL_PERMISSIONS:
@@ -444,10 +422,22 @@ def _set_skew(state: AccessState, command: SetSkew, now_us: int) -> Decision:
 
 _DECIDERS: dict[type, Callable[[AccessState, Any, int], Decision]] = {
     CreateAccount: _create_account,
-    SetKyc: _set_kyc,
-    EnrolTotp: _enrol_totp,
-    RemoveTotp: _remove_totp,
-    AcceptTotpStep: _accept_totp_step,
+    SetKyc: set_kyc,
+    SubmitKyc: submit_kyc,
+    ChangePassword: change_password,
+    EndSessions: end_sessions,
+    EnrolTotp: enrol_totp,
+    RemoveTotp: remove_totp,
+    AcceptTotpStep: accept_totp_step,
+    EnrolSms: enrol_sms,
+    RemoveSms: remove_sms,
+    AddPasskey: add_passkey,
+    UsePasskey: use_passkey,
+    RemovePasskey: remove_passkey,
+    SetRecoveryCodes: set_recovery_codes,
+    UseRecoveryCode: use_recovery_code,
+    StartFactorAttempt: start_factor_attempt,
+    PassFactorAttempt: pass_factor_attempt,
     SuspendAccess: _suspend_access,
     RestoreAccess: _restore_access,
     CreateKey: _create_key,

@@ -20,6 +20,26 @@ class AccountCreated(Event, frozen=True):
 class KycSet(Event, frozen=True):
     account_id: int
     kyc: str
+    by: str = "operator"
+    cause: str = ""
+
+
+class KycSubmitted(Event, frozen=True):
+    account_id: int
+    vault_id: str
+
+
+class PasswordChanged(Event, frozen=True):
+    """`epoch` is the account's from now on: sessions of an earlier one are over."""
+
+    account_id: int
+    vault_id: str
+    epoch: int
+
+
+class SessionsEnded(Event, frozen=True):
+    account_id: int
+    epoch: int
 
 
 class TotpEnrolled(Event, frozen=True):
@@ -34,6 +54,65 @@ class TotpRemoved(Event, frozen=True):
 class TotpStepAccepted(Event, frozen=True):
     account_id: int
     step: int
+
+
+class SmsEnrolled(Event, frozen=True):
+    account_id: int
+    vault_id: str
+
+
+class SmsRemoved(Event, frozen=True):
+    account_id: int
+
+
+class PasskeyAdded(Event, frozen=True):
+    account_id: int
+    credential_id: str
+    public_key: str
+    sign_count: int
+    label: str
+    transports: tuple[str, ...]
+
+
+class PasskeyUsed(Event, frozen=True):
+    account_id: int
+    credential_id: str
+    sign_count: int
+
+
+class PasskeyRemoved(Event, frozen=True):
+    account_id: int
+    credential_id: str
+
+
+class RecoveryCodesSet(Event, frozen=True):
+    """No codes and an empty vault id: the set is gone."""
+
+    account_id: int
+    vault_id: str
+    count: int
+
+
+class RecoveryCodeUsed(Event, frozen=True):
+    account_id: int
+    index: int
+
+
+class FactorAttempted(Event, frozen=True):
+    """The record's time is the attempt's."""
+
+    account_id: int
+
+
+class FactorAttemptPassed(Event, frozen=True):
+    account_id: int
+
+
+class WithdrawalsHeld(Event, frozen=True):
+    """The account withdraws nothing before `until_us` (policy time)."""
+
+    account_id: int
+    until_us: int
 
 
 class AccessSuspended(Event, frozen=True):
@@ -161,4 +240,17 @@ AccessEvent = (
     | SubAccountCreated
     | SubAccountClosed
     | BrokerSet
+    | KycSubmitted
+    | PasswordChanged
+    | SessionsEnded
+    | SmsEnrolled
+    | SmsRemoved
+    | PasskeyAdded
+    | PasskeyUsed
+    | PasskeyRemoved
+    | RecoveryCodesSet
+    | RecoveryCodeUsed
+    | FactorAttempted
+    | FactorAttemptPassed
+    | WithdrawalsHeld
 )

@@ -23,6 +23,8 @@ from sparekey.access.events import (
     KeyExpired,
     KeyRotated,
     KycSet,
+    PasskeyRemoved,
+    SmsRemoved,
     TotpRemoved,
 )
 from sparekey.access.state import AccessState
@@ -31,7 +33,7 @@ from sparekey.terms.refusals import Refusal
 #: Events after which what a key was admitted for earlier must be asked anew: one key's, or all keys' of an account.
 #: A rotation shortens a life; panic and erasure come as one event for each key.
 _NARROWS_KEY = (KeyEdited, KeyDisabled, KeyDeleted, KeyExpired, KeyRotated)
-_NARROWS_ACCOUNT = (KycSet, TotpRemoved, AccessSuspended)
+_NARROWS_ACCOUNT = (KycSet, TotpRemoved, SmsRemoved, PasskeyRemoved, AccessSuspended)
 
 
 class AccessShard:

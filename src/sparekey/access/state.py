@@ -21,6 +21,8 @@ from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
 KYC_STATES = ("none", "pending", "approved", "rejected")
+#: What may be a second factor.
+FACTORS = ("totp", "sms", "passkey")
 KEY_TYPES = ("hmac", "rsa", "ed25519")
 #: What opens a sub-account: its own master's call, or a broker's for a customer (Binance Link).
 SUB_ACCOUNT_LINKS = ("virtual", "broker")
@@ -49,6 +51,18 @@ _UNVERIFIED = Refusal(Reason.ACCOUNT_UNVERIFIED)
 _SPECIAL = Refusal(Reason.MARGIN_KEY_IDLE)
 
 
+class Passkey(msgspec.Struct, frozen=True, array_like=True):
+    """`credential_id` and `public_key` (COSE) are base64url; `used_us` is 0 before its first use."""
+
+    credential_id: str
+    public_key: str
+    sign_count: int
+    label: str
+    transports: tuple[str, ...]
+    added_us: int
+    used_us: int = 0
+
+
 class Account(msgspec.Struct, eq=False):
     """`totp_vault_id` is empty without an authenticator; `totp_step` is the last step accepted (0: none yet)."""
 
@@ -71,6 +85,24 @@ class Account(msgspec.Struct, eq=False):
     closed_us: int = 0
     #: may have sub-accounts of kind broker
     is_broker: bool = False
+    #: a session counts only while it is of this epoch
+    epoch: int = 0
+    #: names the sealed number; empty without codes by SMS
+    sms_vault_id: str = ""
+    #: oldest first
+    passkeys: tuple[Passkey, ...] = ()
+    #: names the sealed hashes of the recovery codes, and the indices of those that are not used yet
+    recovery_vault_id: str = ""
+    recovery_left: tuple[int, ...] = ()
+    #: policy times of tries of any factor that did not come right, oldest first; what `attempts` still looks at
+    attempts: tuple[int, ...] = ()
+    #: names the sealed application for the identity check; who decided what last about it, why and when
+    kyc_vault_id: str = ""
+    kyc_cause: str = ""
+    kyc_by: str = ""
+    kyc_us: int = 0
+    #: withdraws nothing before
+    withdrawals_from_us: int = 0
     #: [derived] every key that was ever made for it, deleted ones included
     key_ids: list[int] = msgspec.field(default_factory=list)
     #: [derived] how many places its keys take (`Key.has_place`): what the limit of keys is held against
@@ -78,13 +110,21 @@ class Account(msgspec.Struct, eq=False):
 
     @property
     def factors(self) -> list[str]:
-        """Second factors that are on, by name."""
-        return ["totp"] if self.totp_vault_id else []
+        """Second factors that are on, by name (`FACTORS`)."""
+        found = ["totp"] if self.totp_vault_id else []
+        if self.sms_vault_id:
+            found.append("sms")
+        if self.passkeys:
+            found.append("passkey")
+        return found
 
     @property
     def verified(self) -> bool:
         """KYC approved and a second factor on: what every key that may do more than read depends on."""
-        return self.kyc == "approved" and self.totp_vault_id != ""
+        return self.kyc == "approved" and bool(self.factors)
+
+    def passkey(self, credential_id: str) -> Passkey | None:
+        return next((one for one in self.passkeys if one.credential_id == credential_id), None)
 
     @property
     def api_access(self) -> str:
@@ -169,6 +209,7 @@ class AccessState:
 
     __slots__ = (
         "accounts",
+        "accounts_by_credential",
         "accounts_by_email",
         "expiries",
         "keys",
@@ -193,6 +234,8 @@ class AccessState:
         #: [derived]; by the bytes of the header, so that the gate needs no decoding
         self.keys_by_api_key: dict[bytes, Key] = {}
         self.accounts_by_email: dict[str, Account] = {}
+        #: [derived] the credential id of each passkey → its account
+        self.accounts_by_credential: dict[str, Account] = {}
         #: [derived] master → ids of all sub-accounts that it ever had
         self.sub_account_ids: dict[int, list[int]] = {}
         #: [derived] SPKI → the keys with it that are not deleted, all of one account
@@ -268,15 +311,25 @@ class AccessState:
             self.sub_account_ids.setdefault(account.master_id, []).append(account.account_id)
         if not account.erased and not account.closed_us:
             self.accounts_by_email[account.email_digest] = account
+        self.accounts_by_credential.update(dict.fromkeys([one.credential_id for one in account.passkeys], account))
+
+    def set_passkeys(self, account: Account, passkeys: tuple[Passkey, ...]) -> None:
+        for passkey in account.passkeys:
+            del self.accounts_by_credential[passkey.credential_id]
+        account.passkeys = passkeys
+        self.accounts_by_credential.update(dict.fromkeys([one.credential_id for one in passkeys], account))
 
     def forget_account(self, account: Account) -> None:
         """Keep the number alone, for what happened under it."""
         del self.accounts_by_email[account.email_digest]
         account.erased = True
         account.email_digest = account.password_vault_id = account.totp_vault_id = ""
+        account.sms_vault_id = account.recovery_vault_id = ""
         account.kyc = "none"
-        account.totp_step = 0
-        account.strikes = ()
+        account.kyc_vault_id = account.kyc_cause = account.kyc_by = ""
+        account.totp_step = account.kyc_us = account.withdrawals_from_us = 0
+        account.strikes = account.attempts = account.recovery_left = ()
+        self.set_passkeys(account, ())
         self.settle_account(account)
 
     def add_key(self, key: Key) -> None:
@@ -416,6 +469,17 @@ class AccessState:
                     account.tag,
                     account.closed_us,
                     account.is_broker,
+                    account.epoch,
+                    account.sms_vault_id,
+                    [msgspec.structs.astuple(passkey) for passkey in account.passkeys],
+                    account.recovery_vault_id,
+                    list(account.recovery_left),
+                    list(account.attempts),
+                    account.kyc_vault_id,
+                    account.kyc_cause,
+                    account.kyc_by,
+                    account.kyc_us,
+                    account.withdrawals_from_us,
                 ]
                 for account in self.accounts.values()
             ],
@@ -456,12 +520,16 @@ class AccessState:
         self.skew_us = skew_us
         for derived in (self.accounts, self.keys, self.keys_by_api_key, self.accounts_by_email):
             derived.clear()
+        self.accounts_by_credential.clear()
         self.keys_by_spki.clear()
         self.sub_account_ids.clear()
         self.expiries.clear()
         for row in accounts:
             account = Account(*row)
             account.strikes = tuple(account.strikes)
+            account.attempts = tuple(account.attempts)
+            account.recovery_left = tuple(account.recovery_left)
+            account.passkeys = tuple(msgspec.convert(passkey, Passkey) for passkey in account.passkeys)
             self.add_account(account)
         self._load_keys(keys)
 

@@ -490,6 +490,21 @@ class Reason(Enum):
         "The account's identity check is {0}; keys need it approved.",
         "Complete KYC (in sandbox mode: sparekey accounts kyc ADDRESS approved).",
     )
+    KYC_STATE = (
+        "kyc-state",
+        "The account's identity check is {0}; another application is not taken now.",
+        "A pending check waits for the operator's decision; an approved one needs nothing more.",
+    )
+    DOCUMENT_INVALID = (
+        "document-invalid",
+        "The machine-readable zone was refused: {0}.",
+        "Copy the two or three lines of letters, digits and < at the foot of the document exactly.",
+    )
+    APPLICATION_INVALID = (
+        "application-invalid",
+        "The application was refused: {0}.",
+        "Correct that field and send the form again.",
+    )
     FACTOR_MISSING = (
         "factor-missing",
         "The account has no second factor; keys need one.",
@@ -567,6 +582,88 @@ class Reason(Enum):
     )
     FACTOR_WRONG = ("factor-wrong", "The code is wrong.", "Check the clock of the device and send a fresh code.")
     FACTOR_USED = ("factor-used", "The code was used before.", "Wait for the next code.")
+    FACTOR_DRIFT = (
+        "factor-drift",
+        "The code is right for another time: the device's clock is {0} seconds {1}.",
+        "Set the clock of the device to the network's time and send a fresh code.",
+    )
+    FACTOR_LIMIT = (
+        "factor-limit",
+        "{0} codes within {1} were wrong; until {2} (ms) no other one is looked at, whatever the factor.",
+        "Wait until then. If it was not you who tried, change the password.",
+    )
+    FACTOR_LAST = (
+        "factor-last",
+        "This is the only second factor of the account; turning it off needs itself ({0}) or a recovery code.",
+        "Prove this factor or use a recovery code, or turn another factor on first.",
+    )
+    CODE_EXPIRED = (
+        "code-expired",
+        "The code is unknown, spent, or older than ten minutes.",
+        "Ask for a new one; only the newest counts.",
+    )
+    PHONE_INVALID = (
+        "phone-invalid",
+        "This is no telephone number that takes SMS.",
+        "Send it with the country's code, such as +44 7400 123456.",
+    )
+    RECOVERY_WRONG = (
+        "recovery-wrong",
+        "This is none of the account's unused recovery codes.",
+        "Each counts once, and only those of the newest set; take another one of the list.",
+    )
+    PASSKEY_INVALID = (
+        "passkey-invalid",
+        "The passkey was refused: {0}.",
+        "Try again from the page that asks for it, on the device that holds the passkey.",
+    )
+    PASSKEY_UNKNOWN = (
+        "passkey-unknown",
+        "The account has no such passkey.",
+        "Use one that the security page lists.",
+    )
+    PASSKEY_EXISTS = ("passkey-exists", "This passkey is registered already.", "Use another device, or keep this one.")
+    PASSKEY_LIMIT = (
+        "passkey-limit",
+        "The account has {0} passkeys, which is the limit.",
+        "Remove one that is not used any more.",
+    )
+    PASSKEY_COPIED = (
+        "passkey-copied",
+        "The passkey's count of signatures did not grow: there may be a copy of it.",
+        "Sign in with another factor and remove this passkey.",
+    )
+    STEP_UP_REQUIRED = (
+        "step-up-required",
+        "This needs fresh proof that it is you: {0}.",
+        "Prove the factors that are asked for, for this very act, and ask again within five minutes.",
+    )
+    SIGN_IN_WRONG = (
+        "sign-in-wrong",
+        "No account has this e-mail address and password.",
+        "Check both; a forgotten password can be set anew.",
+    )
+    SIGN_IN_LIMIT = (
+        "sign-in-limit",
+        "Too many tries from this address, or for this account: {0} in {1}.",
+        "Wait {2} seconds.",
+    )
+    SIGN_IN_REQUIRED = ("sign-in-required", "Nobody is signed in here.", "Sign in first.")
+    SESSION_ENDED = (
+        "session-ended",
+        "The session is over: it was ended, grew too old, or the password changed.",
+        "Sign in again.",
+    )
+    LINK_EXPIRED = (
+        "link-expired",
+        "The link is unknown, was used before, or is too old.",
+        "Ask for a new one; only the newest counts.",
+    )
+    CSRF_WRONG = (
+        "csrf-wrong",
+        "The form did not come from a page of this session.",
+        "Load the page again and send the form from there.",
+    )
     LABEL_INVALID = (
         "label-invalid",
         "The label is empty, longer than 64 characters or holds control characters.",
