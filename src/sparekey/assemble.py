@@ -36,6 +36,7 @@ from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.greeting import greeting, tls_lines
 from sparekey.console.letters import Letters
 from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.pages.shell import NobodySignedIn, Shell
 from sparekey.console.receipts import Receipts
 from sparekey.delivery.outbox import Outbox, WayOut
 from sparekey.delivery.sms import Sms
@@ -588,7 +589,8 @@ class Running:
             "tally": tally,
         }
         bans = Bans(self._ledger, self._clocks)
-        console = make_console(self._management, bans, self._receipts, self.operator_token, facts)
+        shell = Shell(NobodySignedIn(), self._management.email_of, self._clocks.policy_us, facts=facts)
+        console = make_console(self._management, bans, self._receipts, self.operator_token, shell)
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
         self._server = HttpServer(
             self._application,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from sparekey.console.api_contract import PREFIX, make_api
 from sparekey.console.api_operator import TAGS, operator_routes
 from sparekey.console.bans import Bans
-from sparekey.console.front_page import SECURITY_HEADERS, front_page
 from sparekey.console.management import Management
+from sparekey.console.pages import front_page
+from sparekey.console.pages.shell import Shell
 from sparekey.console.receipts import Receipts
 
 _Scope = MutableMapping[str, Any]
@@ -24,16 +22,16 @@ Asgi = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
 def make_console(
-    management: Management, bans: Bans, receipts: Receipts, operator_token: str, facts: Mapping[str, str] | None = None
+    management: Management,
+    bans: Bans,
+    receipts: Receipts,
+    operator_token: str,
+    shell: Shell,
+    pages: Sequence[Route] = (),
 ) -> Asgi:
-    """For now a front page with `facts`, and the management API."""
+    """The management API, and `pages` on the shell besides the shell's own."""
     api = make_api(operator_routes(management, bans, receipts, operator_token), TAGS)
-    page = front_page(facts or {})
-
-    async def show_front_page(request: Request) -> HTMLResponse:
-        return HTMLResponse(page, headers=SECURITY_HEADERS)
-
-    return beside(api, Starlette(routes=[Route("/", show_front_page)]))
+    return beside(api, shell.application([*front_page.routes(shell), *pages]))
 
 
 def beside(api: Asgi, pages: Asgi) -> Asgi:

@@ -197,11 +197,14 @@ class Management:
         account = self._access.account_by_email(self._vault.digest(_normalised(email)))
         return None if account is None else account.account_id
 
+    def email_of(self, account_id: int) -> str:
+        return self._vault.open(_email_vault_id(account_id)).decode()
+
     def show_account(self, email: str) -> dict[str, Any]:
         account = self._account(email)
         return {
             "accountId": account.account_id,
-            "email": self._vault.open(_email_vault_id(account.account_id)).decode(),
+            "email": self.email_of(account.account_id),
             "kyc": account.kyc,
             "factors": account.factors,
             "keys": account.keys_held,

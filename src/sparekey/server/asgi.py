@@ -68,7 +68,7 @@ class Mounted:
         elif not self._application.owns(path):
             page = self._pages.get(path)
             if page is None:
-                await self._foreign(scope, receive, send)
+                await self._foreign(self._as_from_client(scope), receive, send)
                 return
         try:
             request = await self._request(scope, path, receive)
@@ -84,6 +84,17 @@ class Mounted:
             await self._send(reply, send, [(b"connection", b"close")] if reply.status == 418 else [])
         finally:
             self._told(request, reply)
+
+    def _as_from_client(self, scope: Scope) -> Scope:
+        """With the caller's address in place of a trusted proxy's, for who looks at nothing but the scope."""
+        client = scope.get("client")
+        if not client:
+            return scope
+        forwarded_for = b",".join(
+            bytes(value) for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"
+        )
+        ip = self._trusted_proxies.client(canonical_address(client[0]), forwarded_for)
+        return {**scope, "client": (ip, client[1])}
 
     async def _request(self, scope: Scope, path: bytes, receive: Receive) -> Request:
         fields = [(bytes(name).lower(), bytes(value).strip(b" \t")) for name, value in scope["headers"]]

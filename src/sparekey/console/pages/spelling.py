@@ -1,0 +1,79 @@
+"""How templates spell what they show: times, spans of time, keys, counts. HTML is escaped unless a template says not.
+
+The templates' environment is made here, with everything that a template may call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sparekey.console.pages.static_files import StaticFiles
+from sparekey.terms.clocktime import SECOND_US
+
+_FOLDER = Path(__file__).parent.parent / "templates"
+
+_UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_LARGEST_US: Final = 253_402_300_799_000_000  # the end of the year 9999
+
+
+def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.filters |= {
+        "when": when,
+        "day": day,
+        "span": span,
+        "until": lambda us: span(us - policy_us()),
+        "ago": lambda us: f"{span(policy_us() - us)} ago",
+        "masked": masked,
+        "counted": counted,
+    }
+    environment.globals |= {"static": static.address}
+    return environment
+
+
+def when(time_us: int) -> Markup:
+    """To the minute, in UTC; a script puts it into the reader's zone without changing its width."""
+    return _time(time_us, "%Y-%m-%d %H:%M", "minute")
+
+
+def day(time_us: int) -> Markup:
+    return _time(time_us, "%Y-%m-%d", "day")
+
+
+def _time(time_us: int, form: str, precision: str) -> Markup:
+    moment = datetime.fromtimestamp(min(time_us, _LARGEST_US) // SECOND_US, UTC)
+    return Markup('<time datetime="{}" data-precision="{}" title="{} UTC">{}</time>').format(
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"), precision, moment.strftime("%Y-%m-%d %H:%M:%S"), moment.strftime(form)
+    )
+
+
+def span(us: int) -> str:
+    """In the largest unit that fits, rounded down: "89 days", "1 hour"; what is over is "0 seconds"."""
+    seconds = max(us, 0) // SECOND_US
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return counted(seconds // size, unit)
+    return "0 seconds"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def masked(api_key: str) -> str:
+    """Keys share their beginning, so that their end tells them apart (as in the call log)."""
+    return f"{api_key[:8]}…{api_key[-6:]}"
