@@ -88,6 +88,8 @@ _HTTP_OF_REASON = {
     Reason.SIGN_IN_WRONG: 401,
     Reason.SIGN_IN_REQUIRED: 401,
     Reason.SESSION_ENDED: 401,
+    Reason.SESSION_UNKNOWN: 404,
+    Reason.SERVER_BUSY: 503,
     Reason.FACTOR_LIMIT: 429,
     Reason.SIGN_IN_LIMIT: 429,
 }

@@ -34,7 +34,7 @@ LEAST_SCORE: Final = 3
 _LOOKED_AT = 64
 #: How many may wait for the thread.
 MOST_WAITING: Final = 40
-#: What a caller that was refused as busy waits for: the whole queue, about.
+#: What a caller that was refused as busy is told to wait: about as long as the whole queue takes.
 BUSY_SECONDS: Final = 5
 
 
@@ -53,7 +53,7 @@ class PasswordsBusy(Exception):
     """More ask for the thread than may wait for it. The same for whoever asks, and about nobody's password."""
 
     def __init__(self) -> None:
-        self.refusal = Refusal(Reason.SERVER_BUSY, (BUSY_SECONDS,))
+        self.refusal = Refusal(Reason.SERVER_BUSY)
         super().__init__(self.refusal.explanation)
 
 

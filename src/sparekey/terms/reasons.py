@@ -490,32 +490,6 @@ class Reason(Enum):
         "Choose one of at least 12 characters that nobody guesses: several words, or what a password manager makes.",
     )
     PASSWORD_SAME = ("password-same", "The new password is the old one.", "Choose another one.")
-    SIGN_IN_WRONG = (
-        "sign-in-wrong",
-        "No account has this e-mail address and this password.",
-        "Check both; if you forgot the password, have a link to choose a new one sent to you.",
-    )
-    SIGN_IN_LIMIT = (
-        "sign-in-limit",
-        "Too many attempts, from this address or for this account; the next one is taken in {0} seconds.",
-        "Wait until then. Right or wrong, every attempt counts.",
-    )
-    SESSION_OVER = (
-        "session-over",
-        "The session has ended: by its time, by a sign-out, or because the password was changed.",
-        "Sign in again.",
-    )
-    SESSION_UNKNOWN = ("session-unknown", "The account has no such session.", "It may have ended already.")
-    LINK_OVER = (
-        "link-over",
-        "The link is not valid: it was used already, its time has run out, or a part of it is missing.",
-        "Open the whole link from the newest letter, or have another one sent.",
-    )
-    SERVER_BUSY = (
-        "server-busy",
-        "More people are signing in than the server can look at.",
-        "Try again in a few seconds.",
-    )
     KYC_MISSING = (
         "kyc-missing",
         "The account's identity check is {0}; keys need it approved.",
@@ -671,13 +645,13 @@ class Reason(Enum):
     )
     SIGN_IN_WRONG = (
         "sign-in-wrong",
-        "No account has this e-mail address and password.",
-        "Check both; a forgotten password can be set anew.",
+        "No account has this e-mail address and this password.",
+        "Check both; if you forgot the password, have a link sent to you with which you choose another one.",
     )
     SIGN_IN_LIMIT = (
         "sign-in-limit",
-        "Too many tries from this address, or for this account: {0} in {1}.",
-        "Wait {2} seconds.",
+        "Too many tries, from this address or for this account; the next one is looked at in {0} seconds.",
+        "Wait until then; right or wrong, every try counts.",
     )
     SIGN_IN_REQUIRED = ("sign-in-required", "Nobody is signed in here.", "Sign in first.")
     SESSION_ENDED = (
@@ -685,10 +659,16 @@ class Reason(Enum):
         "The session is over: it was ended, grew too old, or the password changed.",
         "Sign in again.",
     )
+    SESSION_UNKNOWN = ("session-unknown", "The account has no such session.", "It may have ended already.")
     LINK_EXPIRED = (
         "link-expired",
         "The link is unknown, was used before, or is too old.",
-        "Ask for a new one; only the newest counts.",
+        "Open the whole link from the newest letter, or have another one sent.",
+    )
+    SERVER_BUSY = (
+        "server-busy",
+        "More people are signing in than the server can look at.",
+        "Try again in a few seconds.",
     )
     CSRF_WRONG = (
         "csrf-wrong",
