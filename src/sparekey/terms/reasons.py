@@ -61,23 +61,35 @@ class Reason(Enum):
         "The X-MBX-APIKEY header is missing or is not 64 letters and digits.",
         "Send the API key (not the secret) in the header X-MBX-APIKEY.",
     )
-    KEY_UNKNOWN = ("key-unknown", "No key has this id.", "Check for a truncated or deleted key.")
+    KEY_UNKNOWN = (
+        "key-unknown",
+        "No key has this id.",
+        "Compare it with the list in API Management; it may be cut off, of another server, or of an erased account.",
+    )
     KEY_MISTYPED = (
         "key-mistyped",
         "The API key is none that was ever issued here: its last six characters do not fit the others.",
         "Copy the key again; a character is wrong.",
     )
-    KEY_DISABLED = ("key-disabled", "The key is disabled.", "Enable it (sparekey keys enable).")
-    KEY_DELETED = ("key-deleted", "The key was deleted.", "Create a new key.")
+    KEY_DISABLED = (
+        "key-disabled",
+        "The key is disabled.",
+        "Enable it in API Management, or with sparekey keys enable.",
+    )
+    KEY_DELETED = (
+        "key-deleted",
+        "The key was deleted.",
+        "Nothing brings it back. Create a new key in API Management.",
+    )
     KEY_EXPIRED = (
         "key-expired",
         "The key expired at {0} (ms): keys without an IP whitelist live 90 days.",
-        "Create a new key and give it an IP whitelist.",
+        "An expired key never revives. Create a new key in API Management and give it an IP whitelist.",
     )
     KEY_ROTATED = (
         "key-rotated",
         "The key was rotated, and its overlap with the replacement ended at {0} (ms).",
-        "Use the replacement; a caller of the old key was forgotten.",
+        "Use the replacement. A caller was forgotten: the old key's page in API Management shows from where it calls.",
     )
     KEY_FENCED = (
         "key-fenced",
@@ -92,7 +104,7 @@ class Reason(Enum):
     ACCOUNT_UNVERIFIED = (
         "account-unverified",
         "The account has no approved identity check or no second factor any more.",
-        "Complete KYC and turn on a second factor.",
+        "Have the identity check approved (Identity verification) and turn on a second factor (Security).",
     )
     MARGIN_KEY_IDLE = (
         "margin-key-idle",
@@ -102,12 +114,12 @@ class Reason(Enum):
     IP_FOREIGN = (
         "ip-foreign",
         "The call came from {0}, which the key's whitelist does not contain.",
-        "Add the address to the key's whitelist, or call from a listed one.",
+        "Add the address to the key's whitelist in API Management, or call from a listed one.",
     )
     PERMISSION_MISSING = (
         "permission-missing",
         "The key lacks the permission {0}.",
-        "Turn the permission on for this key, if it should have it.",
+        "Turn the permission on for this key in API Management, if it should have it.",
     )
     TIMESTAMP_TOO_OLD = (
         "timestamp-too-old",
@@ -132,7 +144,7 @@ class Reason(Enum):
     SECRET_UNAVAILABLE = (
         "secret-unavailable",
         "The sealed secret of this key cannot be opened.",
-        "Delete the key and create a new one; the operator should check the vault.",
+        "Delete the key and create a new one in API Management; the operator should check the vault.",
     )
     ORDER_COUNT_EXCEEDED = (
         "order-count-exceeded",
@@ -141,7 +153,7 @@ class Reason(Enum):
     )
 
     # --- parameters ----------------------------------------------------------------------------------------------
-    PARAMETER_MISSING = ("parameter-missing", "The parameter {0} is missing, empty or malformed.", "Send it.")
+    PARAMETER_MISSING = ("parameter-missing", "The parameter {0} is missing, empty or malformed.", "Send a value.")
     PARAMETERS_EITHER = ("parameters-either", "Neither {0} nor {1} was sent.", "Send one of them.")
     PARAMETER_EMPTY = ("parameter-empty", "The parameter {0} is empty.", "Send a value or leave it out.")
     PARAMETER_ILLEGAL = (
@@ -149,7 +161,11 @@ class Reason(Enum):
         "The parameter {0} has illegal characters; legal range is {1}.",
         "Send only legal characters.",
     )
-    PARAMETER_INVALID = ("parameter-invalid", "The parameter {0} has an unacceptable value.", "See the reference.")
+    PARAMETER_INVALID = (
+        "parameter-invalid",
+        "The parameter {0} has an unacceptable value.",
+        "Send one of the values that the exchange's reference names for it.",
+    )
     PARAMETER_TOO_LARGE = (
         "parameter-too-large",
         "The parameter {0} is greater than {1}.",
@@ -177,7 +193,7 @@ class Reason(Enum):
     PARAMETERS_COMBINATION = (
         "parameters-combination",
         "These optional parameters cannot be combined.",
-        "See the reference for the combinations allowed.",
+        "Leave some out: of trades and orders, ids and times exclude each other.",
     )
     PARAMETER_JSON = ("parameter-json", "The parameter {0} is no valid JSON.", "Send one JSON array.")
     TOO_MANY_VALUES = (
@@ -216,7 +232,11 @@ class Reason(Enum):
         "This order type takes no timeInForce.",
         "Leave it out.",
     )
-    ORDER_TYPE_INVALID = ("order-type-invalid", "There is no such order type.", "See the reference.")
+    ORDER_TYPE_INVALID = (
+        "order-type-invalid",
+        "There is no such order type.",
+        "See orderTypes of the symbol in GET /api/v3/exchangeInfo.",
+    )
     SIDE_INVALID = ("side-invalid", "There is no such side.", "BUY or SELL.")
     CLIENT_ORDER_ID_EMPTY = ("client-order-id-empty", "newClientOrderId is empty.", "Send a value or leave it out.")
     ORIGINAL_CLIENT_ORDER_ID_EMPTY = (
@@ -269,7 +289,7 @@ class Reason(Enum):
     SUBSCRIPTION_ACTIVE = (
         "subscription-active",
         "The account's user data stream is subscribed on this connection already.",
-        "Keep the first subscription, or end it before.",
+        "Keep the first subscription, or end it first.",
     )
     SUBSCRIPTION_INACTIVE = (
         "subscription-inactive",
@@ -281,13 +301,21 @@ class Reason(Enum):
         "This connection has had, or has, as many subscriptions as it may.",
         "Open another connection.",
     )
-    LISTEN_KEY_UNKNOWN = ("listen-key-unknown", "There is no such listenKey.", "Create one anew.")
+    LISTEN_KEY_UNKNOWN = (
+        "listen-key-unknown",
+        "There is no such listenKey: it lapsed an hour after it was last kept alive, or its key may no longer call.",
+        "Create another one, and keep it alive every half hour.",
+    )
     BODY_REFUSED = (
         "body-refused",
         "The body is not application/x-www-form-urlencoded.",
         "Send parameters in the query or as a form.",
     )
-    OPERATION_UNSUPPORTED = ("operation-unsupported", "This operation is not supported.", "See the reference.")
+    OPERATION_UNSUPPORTED = (
+        "operation-unsupported",
+        "This operation is not supported.",
+        "Ask for one that is (docs/endpoints.md lists what is served).",
+    )
 
     # --- orders: before the engine -------------------------------------------------------------------------------
     ORDER_COMBINATION = (
@@ -462,7 +490,7 @@ class Reason(Enum):
     ACCOUNT_MAY_NOT_TRADE = (
         "account-may-not-trade",
         "The account may not place or cancel orders.",
-        "Ask the operator.",
+        "Ask the operator why.",
     )
     SYMBOL_NOT_PERMITTED = (
         "symbol-not-permitted",
@@ -493,7 +521,7 @@ class Reason(Enum):
     KYC_MISSING = (
         "kyc-missing",
         "The account's identity check is {0}; keys need it approved.",
-        "Complete KYC (in sandbox mode: sparekey accounts kyc ADDRESS approved).",
+        "Hand in an application under Identity verification (in sandbox mode, sparekey accounts kyc does, too).",
     )
     KYC_STATE = (
         "kyc-state",
@@ -513,7 +541,7 @@ class Reason(Enum):
     FACTOR_MISSING = (
         "factor-missing",
         "The account has no second factor; keys need one.",
-        "Turn on an authenticator (in sandbox mode: sparekey accounts 2fa add ADDRESS).",
+        "Turn one on under Security (in sandbox mode, sparekey accounts 2fa add does, too).",
     )
     MAIN_ACCOUNT_ONLY = (
         "main-account-only",
@@ -583,9 +611,13 @@ class Reason(Enum):
     FACTOR_EXISTS = (
         "factor-exists",
         "The account has an authenticator already.",
-        "Remove it first (sparekey accounts 2fa remove).",
+        "Remove it first under Security, or with sparekey accounts 2fa remove.",
     )
-    FACTOR_WRONG = ("factor-wrong", "The code is wrong.", "Check the clock of the device and send a fresh code.")
+    FACTOR_WRONG = (
+        "factor-wrong",
+        "The code is wrong.",
+        "Check the clock of the device and send a fresh code.",
+    )
     FACTOR_USED = ("factor-used", "The code was used before.", "Wait for the next code.")
     FACTOR_DRIFT = (
         "factor-drift",
@@ -680,11 +712,15 @@ class Reason(Enum):
         "The label is empty, longer than 64 characters or holds control characters.",
         "Send a short printable label.",
     )
-    KEY_LIMIT = ("key-limit", "The account has {0} keys, which is the limit.", "Delete a key first.")
+    KEY_LIMIT = (
+        "key-limit",
+        "The account has {0} keys, which is the limit.",
+        "Delete one in API Management first; expired and disabled ones count, too.",
+    )
     KEY_IN_ROTATION = (
         "key-in-rotation",
         "The key is in a rotation already: a key and its replacement are both alive.",
-        "Delete the old key, or wait until it dies.",
+        "Delete the old key in API Management, or wait until it dies.",
     )
     OVERLAP_INVALID = (
         "overlap-invalid",
@@ -709,7 +745,11 @@ class Reason(Enum):
         "This is a private key. It was not kept anywhere.",
         "Send the public key; treat this private key as exposed.",
     )
-    PERMISSION_UNKNOWN = ("permission-unknown", "There is no permission {0}.", "See keys create --help.")
+    PERMISSION_UNKNOWN = (
+        "permission-unknown",
+        "There is no permission {0}.",
+        "See sparekey keys create --help for their names.",
+    )
     PERMISSION_PREREQUISITE = (
         "permission-prerequisite",
         "The permission {0} needs {1}.",
@@ -734,10 +774,18 @@ class Reason(Enum):
     WHITELIST_TOO_LONG = ("whitelist-too-long", "The whitelist has {0} entries; 30 are allowed.", "Merge ranges.")
     ASSET_UNKNOWN = ("asset-unknown", "There is no asset {0}.", "See GET /sapi/v1/capital/config/getall.")
     AMOUNT_INVALID = ("amount-invalid", "{0} is no amount.", "Send a positive decimal such as 1.5.")
-    BAN_UNKNOWN = ("ban-unknown", "{0} is not banned.", "See sparekey bans list for the addresses that are.")
+    BAN_UNKNOWN = (
+        "ban-unknown",
+        "{0} is not banned.",
+        "See sparekey bans list for the addresses that are.",
+    )
     CLOCK_BACKWARDS = ("clock-backwards", "The clock never goes back.", "Send a positive duration.")
     CLOCK_TOO_FAR = ("clock-too-far", "The clock advances at most {0} days at once.", "Send a shorter duration.")
-    MODE_GUARDED = ("mode-guarded", "The server runs in guarded mode, which refuses this.", "Use sandbox mode.")
+    MODE_GUARDED = (
+        "mode-guarded",
+        "The server runs in guarded mode, which refuses this.",
+        "What concerns an account, its holder does in the console; clocks and funds move in sandbox mode only.",
+    )
     REQUEST_REPEATED = (
         "request-repeated",
         "A request with this Idempotency-Key was made already; it is not made again.",

@@ -95,6 +95,9 @@ _MANAGEMENT = (
     Reason.REQUEST_INVALID,
 )
 
+#: The same, to ask of a reason.
+NOT_MET_BY_CALLS = frozenset(_MANAGEMENT)
+
 PUBLIC_ERRORS: dict[Reason, PublicError] = {
     # A path that does not exist has no public code; the body is ours.
     Reason.ROUTE_UNKNOWN: PublicError(404, -1020, "This operation is not supported."),
