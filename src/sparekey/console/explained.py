@@ -176,6 +176,7 @@ def _holds(haystack: str, words: Sequence[str]) -> bool:
 def _explain(reason: Reason, notes: Mapping[str, Any], alike: Mapping[PublicError, Sequence[Reason]]) -> Explained:
     names: Sequence[str] = notes.get("names", ())
     error = PUBLIC_ERRORS[reason]
+    met = reason not in NOT_MET_BY_CALLS
     told = PublicError(error.status, error.code, _FACT.sub(lambda found: f"‹{_name(names, found)}›", error.text))
     refused = ManagementRefused(Refusal(reason))
     message = _FACT.sub(lambda found: f"‹{_name(names, found)}›", f"{reason.cause} {reason.fix}")
@@ -189,10 +190,10 @@ def _explain(reason: Reason, notes: Mapping[str, Any], alike: Mapping[PublicErro
         status=told.status,
         code=told.code,
         body=error_body(told).decode(),
-        met_by_calls=reason not in NOT_MET_BY_CALLS,
+        met_by_calls=met,
         management_status=refused.status,
         management_body=json.dumps(managed, ensure_ascii=False),
-        alike=[other for other in alike.get(error, ()) if other is not reason],
+        alike=[other for other in alike.get(error, ()) if met and other is not reason],
         related=[_BY_SLUG[slug] for slug in notes.get("see", ())],
         recipe=notes.get("try", "").strip(),
     )
