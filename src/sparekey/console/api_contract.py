@@ -136,12 +136,8 @@ def _refuse_constant(name: str) -> Any:
     raise _invalid(f"body: {name} is no JSON.")
 
 
-class InvalidRequest(Exception):
-    """It has not the form that the OpenAPI document describes."""
-
-
-def _invalid(message: str) -> InvalidRequest:
-    return InvalidRequest(message)
+def _invalid(message: str) -> HTTPException:
+    return HTTPException(422, message)
 
 
 def once(repeats: Repeats) -> Callable[..., AsyncIterator[None]]:
@@ -196,10 +192,6 @@ def make_api(routers: list[APIRouter], tags: Mapping[str, str]) -> FastAPI:
     @api.exception_handler(ManagementRefused)
     async def refuse(request: Request, error: ManagementRefused) -> JSONResponse:
         return _error(error.status, error.refusal.reason, str(error))
-
-    @api.exception_handler(InvalidRequest)
-    async def refuse_form(request: Request, error: InvalidRequest) -> JSONResponse:
-        return _error(422, Reason.REQUEST_INVALID, str(error))
 
     @api.exception_handler(RequestValidationError)
     async def refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:

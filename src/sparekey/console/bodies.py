@@ -16,7 +16,7 @@ _Duration = Annotated[str, Field(max_length=40)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class NewAccount(_Body):
