@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from starlette.routing import Route
 
 from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger, LimitPolicy, parse_profile
@@ -33,9 +34,11 @@ from sparekey.console.api import make_console
 from sparekey.console.bans import Bans
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
+from sparekey.console.explained import Explanations
 from sparekey.console.greeting import greeting, tls_lines
 from sparekey.console.letters import Letters
 from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.pages import reasons
 from sparekey.console.pages.shell import NobodySignedIn, Shell
 from sparekey.console.receipts import Receipts
 from sparekey.delivery.outbox import Outbox, WayOut
@@ -590,7 +593,7 @@ class Running:
         }
         bans = Bans(self._ledger, self._clocks)
         shell = Shell(NobodySignedIn(), self._management.email_of, self._clocks.policy_us, facts=facts)
-        console = make_console(self._management, bans, self._receipts, self.operator_token, shell)
+        console = make_console(self._management, bans, self._receipts, self.operator_token, shell, self._pages(shell))
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
         self._server = HttpServer(
             self._application,
@@ -598,6 +601,10 @@ class Running:
             upgrades=(ApiService(sockets, self._websocket_api), Streams(sockets, market)),
             **shared,
         )
+
+    def _pages(self, shell: Shell) -> list[Route]:
+        """Of every topic."""
+        return [*reasons.routes(shell, Explanations())]
 
     def _part_with(self, ip: str) -> None:
         """The address was just banned, in the middle of a call. Its streams end with their next look at the clock."""
