@@ -7,12 +7,11 @@ a document; they prove nothing about who holds it.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from sparekey.terms.clocktime import DAY_US
+from sparekey.terms.clocktime import date_of, is_date
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
@@ -79,7 +78,7 @@ def parse_mrz(text: str, now_us: int) -> Document | Refusal:
         absent = name == "personal number" and digit == "<" and not _said(characters)
         if not absent and digit != check_digit(characters):
             return _invalid(f"the check digit of the {name} is {digit}, where {check_digit(characters)} is right")
-    return _document(kind, fields, date(1970, 1, 1) + timedelta(days=now_us // DAY_US))
+    return _document(kind, fields, date_of(now_us))
 
 
 def _two_lines(upper: str, lower: str) -> _Fields:
@@ -112,16 +111,16 @@ def _long_number(number: str, digit: str, optional: str) -> tuple[str, str]:
     return (number + more[:-1], more[-1]) if digit == "<" and more else (number, digit)
 
 
-def _document(kind: str, fields: _Fields, today: date) -> Document | Refusal:
+def _document(kind: str, fields: _Fields, today: str) -> Document | Refusal:
     characters = {name: text for name, text, _ in fields.checked}
     born = _date(characters["date of birth"], today)
     if born is None:
         return _invalid("the date of birth is not a whole date")
-    expires = _date(characters["date of expiry"], date(today.year + _EXPIRES_WITHIN_YEARS, 12, 31))
+    expires = _date(characters["date of expiry"], f"{int(today[:4]) + _EXPIRES_WITHIN_YEARS}-12-31")
     if expires is None:
         return _invalid("the date of expiry is no date")
     if expires < today:
-        return _invalid(f"the document expired on {expires.isoformat()}")
+        return _invalid(f"the document expired on {expires}")
     if fields.sex not in "MFX<":
         return _invalid("the sex is none of M, F and <")
     countries = [fields.issuer.rstrip("<"), fields.nationality.rstrip("<")]
@@ -139,24 +138,23 @@ def _document(kind: str, fields: _Fields, today: date) -> Document | Refusal:
         number.replace("<", " "),
         _said(surname),
         _said(given_names),
-        born.isoformat(),
-        expires.isoformat(),
+        born,
+        expires,
         issuer,
         nationality,
     )
 
 
-def _date(text: str, latest: date) -> date | None:
-    """YYMMDD as the last such date that is not after `latest`; None if there is none."""
+def _date(text: str, latest: str) -> str | None:
+    """YYMMDD as the last such date that is not after `latest`; None if there is none. Dates are YYYY-MM-DD."""
     if not text.isdigit():
         return None
-    year = latest.year - (latest.year - int(text[:2])) % 100
-    if (year, text[2:]) > (latest.year, f"{latest:%m%d}"):
+    month_and_day = f"-{text[2:4]}-{text[4:]}"
+    latest_year = int(latest[:4])
+    year = latest_year - (latest_year - int(text[:2])) % 100
+    if f"{year}{month_and_day}" > latest:
         year -= 100
-    try:
-        return date(year, int(text[2:4]), int(text[4:]))
-    except ValueError:
-        return None
+    return f"{year}{month_and_day}" if is_date(year, int(text[2:4]), int(text[4:])) else None
 
 
 def _said(text: str) -> str:

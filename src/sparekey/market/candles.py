@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US, first_day_of, month_of
 
 #: Length in microseconds of the intervals that have one; a month (1M) has none.
 INTERVALS_US = {
@@ -133,8 +133,8 @@ def bucket_open_us(interval: str, time_us: int, zone_offset_us: int = 0) -> int:
     """Open time (UTC) of the bucket that `time_us` (UTC) falls into; `zone_offset_us` east of UTC is positive."""
     local_us = time_us + zone_offset_us
     if interval == MONTH:
-        year, month = _month_of(local_us // DAY_US)
-        return _first_day(year, month) * DAY_US - zone_offset_us
+        year, month = month_of(local_us // DAY_US)
+        return first_day_of(year, month) * DAY_US - zone_offset_us
     length_us = INTERVALS_US[interval]
     start_us = _MONDAY_US if interval == "1w" else 0
     return (local_us - start_us) // length_us * length_us + start_us - zone_offset_us
@@ -144,8 +144,8 @@ def next_open_us(interval: str, open_us: int, zone_offset_us: int = 0) -> int:
     """Open time of the bucket after the one that opens at `open_us`."""
     if interval != MONTH:
         return open_us + INTERVALS_US[interval]
-    year, month = _month_of((open_us + zone_offset_us) // DAY_US)
-    return _first_day(year + month // 12, month % 12 + 1) * DAY_US - zone_offset_us
+    year, month = month_of((open_us + zone_offset_us) // DAY_US)
+    return first_day_of(year + month // 12, month % 12 + 1) * DAY_US - zone_offset_us
 
 
 def previous_open_us(interval: str, open_us: int, zone_offset_us: int = 0) -> int:
@@ -180,28 +180,3 @@ def _backwards(interval: str, end_us: int, limit: int, zone_offset_us: int, earl
         yield open_us
         open_us = previous_open_us(interval, open_us, zone_offset_us)
         limit -= 1
-
-
-# Days are counted from the epoch; years here begin in March, so that the leap day is the last of its year.
-_DAYS_TO_MARCH_0000 = 719_468
-_DAYS_IN_400_YEARS = 146_097
-
-
-def _month_of(day: int) -> tuple[int, int]:
-    """(year, month) of a day since the epoch."""
-    era, day_of_era = divmod(day + _DAYS_TO_MARCH_0000, _DAYS_IN_400_YEARS)
-    year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    month_from_march = (5 * day_of_year + 2) // 153
-    month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
-    return era * 400 + year_of_era + (month <= 2), month
-
-
-def _first_day(year: int, month: int) -> int:
-    """Day since the epoch on which a month begins."""
-    if month <= 2:
-        year -= 1
-    era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5
-    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
-    return era * _DAYS_IN_400_YEARS + day_of_era - _DAYS_TO_MARCH_0000

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparekey.access.documents import Document, check_digit, parse_mrz
-from sparekey.terms.clocktime import DAY_US
+from sparekey.terms.clocktime import DAY_US, date_of, is_date
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
@@ -173,3 +176,13 @@ def test_the_check_digit_is_that_of_the_examples_in_part_3() -> None:
 @given(st.text(max_size=120) | st.text("PIAC<0123456789UTO\n", min_size=72, max_size=92))
 def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
     assert isinstance(parse_mrz(text, IN_2011), Document | Refusal)
+
+
+@given(st.dates())
+def test_days_of_the_calendar_are_those_of_the_standard_library(day: date) -> None:
+    assert date_of((day - date(1970, 1, 1)).days * DAY_US + DAY_US - 1) == day.isoformat()
+    assert is_date(day.year, day.month, day.day)
+    last = monthrange(day.year, day.month)[1]
+    assert [is_date(day.year, day.month, one) for one in (0, 1, last, last + 1)] == [False, True, True, False]
+    assert not is_date(day.year, 13, 1)
+    assert not is_date(day.year, 0, 1)
