@@ -639,6 +639,27 @@ class Reason(Enum):
         "The code is unknown, spent, or older than ten minutes.",
         "Ask for a new one; only the newest counts.",
     )
+    CODE_WRONG = (
+        "code-wrong",
+        "The code is not the one that was sent for this.",
+        "Type the eight digits of the newest message; a code that was sent for something else is not taken.",
+    )
+    CODE_LIMIT = (
+        "code-limit",
+        "{0} codes were sent {1}, which is the limit.",
+        "Use the newest of them, or wait an hour and begin anew.",
+    )
+    SETUP_OVER = (
+        "setup-over",
+        "Nothing is being set up here: it was finished already, or ten minutes have passed.",
+        "Begin anew from the security page.",
+    )
+    PASSWORD_WRONG = ("password-wrong", "The password is wrong.", "Type the password with which you sign in.")
+    PASSKEY_ADDRESS = (
+        "passkey-address",
+        "Passkeys belong to a host name that the server knows as its own, and cannot be used here, but at {0}.",
+        "Open the console at that address and sign in there.",
+    )
     PHONE_INVALID = (
         "phone-invalid",
         "This is no telephone number that takes SMS.",
