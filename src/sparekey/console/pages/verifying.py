@@ -1,0 +1,134 @@
+"""`/verify/<id>`: what is about to happen, which proof it wants, and then that it happens.
+
+A page that has read a form whose act wants a step-up calls `Verifying.ask` with what goes on once it is proven. The
+form stays on the server meanwhile; the browser holds the step-up's id alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sparekey.console.codes import Codes
+from sparekey.console.factors import Factors, SignedIn
+from sparekey.console.pages.shell import SESSION_COOKIE, Shell, safe_path
+from sparekey.console.step_up import Action, Continuation, StepUp, StepUps
+from sparekey.terms.refusals import Refusal
+
+#: What may be proven here; one of these, and `email` where it is wanted.
+_PROOFS: Final = ("totp", "sms", "passkey", "recovery", "email")
+
+
+class Rotation(Protocol):
+    def rotate(self, session: Any) -> tuple[Any, str] | None:
+        """The session under a new token; None if it ended."""
+
+
+class Verifying:
+    def __init__(self, shell: Shell, step_ups: StepUps, factors: Factors, codes: Codes, sessions: Rotation) -> None:
+        self._shell = shell
+        self._step_ups = step_ups
+        self._factors = factors
+        self._codes = codes
+        self._sessions = sessions
+
+    async def ask(
+        self, request: Request, session: SignedIn, action: Action, then: Continuation, *, back: str
+    ) -> Response:
+        """Answer a form whose act wants a step-up: `then(request, step_up_id)` takes the proof, acts, and answers.
+
+        `back` is the page to return to for who thinks better of it. Only for the answer to a POST, because it sends
+        the code by e-mail at once.
+        """
+        step_up = self._step_ups.begin(session, action, then, back=back)
+        if isinstance(step_up, Refusal):
+            return self.refused(request, step_up)
+        if step_up.needs_email:
+            refusal = self._step_ups.send_code(step_up.id, session, "email")
+            if refusal is not None:
+                return self.refused(request, refusal)
+        return self._shell.redirect(f"/verify/{step_up.id}")
+
+    def refused(self, request: Request, refusal: Refusal, status: int = 403) -> Response:
+        """A whole page that says why not."""
+        return self._shell.refusal_page(request, status, "This was not done", refusal.explanation, refusal.reason.fix)
+
+    def routes(self) -> list[Route]:
+        only = self._shell.holders_only
+        return [
+            Route("/verify/{step_up_id}", only(self._show), methods=["GET"]),
+            Route("/verify/{step_up_id}", only(self._prove), methods=["POST"]),
+            Route("/verify/{step_up_id}/send", only(self._send), methods=["POST"]),
+        ]
+
+    async def _show(self, request: Request, session: Any) -> Response:
+        step_up = self._step_ups.find(request.path_params["step_up_id"], session)
+        if step_up is None:
+            return self._over(request)
+        return self._page(request, step_up)
+
+    async def _send(self, request: Request, session: Any) -> Response:
+        form = await self._shell.form(request)
+        step_up = self._step_ups.find(request.path_params["step_up_id"], session)
+        if step_up is None:
+            return self._over(request)
+        kind = form.text("kind")
+        refusal = self._step_ups.send_code(step_up.id, session, kind)
+        if refusal is not None:
+            return self._page(request, step_up, refusal, 429)
+        told = "An SMS with a code is on its way." if kind == "sms" else "An e-mail with a new code is on its way."
+        return self._shell.done(request, f"/verify/{step_up.id}", told)
+
+    async def _prove(self, request: Request, session: Any) -> Response:
+        form = await self._shell.form(request)
+        step_up = self._step_ups.find(request.path_params["step_up_id"], session)
+        if step_up is None:
+            return self._over(request)
+        proofs = {name: form.text(name) for name in _PROOFS}
+        refusal = await self._step_ups.prove(step_up.id, session, proofs)
+        if refusal is not None:
+            # The code by e-mail is shown again, so that only what was wrong is typed anew.
+            return self._page(request, step_up, refusal, 403, email=proofs["email"][:40])
+        # Whoever had the token before has nothing that was proven.
+        renewed = self._sessions.rotate(session)
+        if renewed is None or step_up.then is None:
+            return self._over(request)
+        session, token = renewed
+        answer: Response = await step_up.then(request, step_up.id)
+        self._shell.set_cookie(request, answer, SESSION_COOKIE, token)
+        return answer
+
+    def _page(
+        self, request: Request, step_up: StepUp, refusal: Refusal | None = None, status: int = 200, email: str = ""
+    ) -> Response:
+        names = self._factors.choices(step_up.account_id)
+        passkey: str | Refusal = ""
+        if "passkey" in names:
+            passkey = self._factors.ask_passkey(step_up.account_id, step_up.id, request.headers.get("host", ""))
+        return self._shell.page(
+            request,
+            "verifying/verify.html",
+            status=status,
+            step_up=step_up,
+            names=names,
+            number=self._factors.masked_number(step_up.account_id),
+            email_sent=self._codes.is_waiting("email", step_up.id),
+            sms_sent=self._codes.is_waiting("sms", step_up.id),
+            passkey="" if isinstance(passkey, Refusal) else passkey,
+            passkey_refusal=passkey if isinstance(passkey, Refusal) else None,
+            email=email,
+            back=safe_path(step_up.back, "/my"),
+            refusal=refusal,
+        )
+
+    def _over(self, request: Request) -> Response:
+        return self._shell.refusal_page(
+            request,
+            410,
+            "This verification is over",
+            "It was finished already, is too old, or was begun in another session. Nothing was done now.",
+            "Begin anew from the page that wants it.",
+        )
