@@ -37,10 +37,11 @@ from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.explained import Explanations
 from sparekey.console.greeting import greeting, tls_lines
 from sparekey.console.letters import Letters
-from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.management import Management
 from sparekey.console.pages import reasons
 from sparekey.console.pages.shell import NobodySignedIn, Shell
 from sparekey.console.receipts import Receipts
+from sparekey.console.refused import ManagementRefused
 from sparekey.delivery.outbox import Outbox, WayOut
 from sparekey.delivery.sms import Sms
 from sparekey.delivery.smtp import Smtp

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from sparekey.console.answers import Refused
-from sparekey.console.management import ManagementRefused
+from sparekey.console.refused import ManagementRefused
 from sparekey.console.repeats import LONGEST, Repeats
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal

@@ -25,8 +25,9 @@ from sparekey.console.bodies import (
     Rotation,
     proof_in,
 )
-from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.management import Management
 from sparekey.console.receipts import Receipts
+from sparekey.console.refused import ManagementRefused
 from sparekey.console.repeats import Repeats
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sparekey.console.management import Proof
+from sparekey.console.key_acts import Proof
 
 _Text = Annotated[str, Field(max_length=20_000)]
 _Duration = Annotated[str, Field(max_length=40)]

@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from sparekey.access.state import AccessState, Key
 from sparekey.console.env_files import read_env, write_env
-from sparekey.console.management import KEY_LIMIT, Management
+from sparekey.console.key_acts import KEY_LIMIT
+from sparekey.console.management import Management
 from sparekey.storage.private_files import replace_file
 from sparekey.terms.permissions import PERMISSION_NAMES
 

@@ -9,32 +9,26 @@ import asyncio
 import secrets
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from argon2 import PasswordHasher
 
 from sparekey.access.commands import (
     AdvanceClock,
     CreateAccount,
-    CreateKey,
-    DeleteKey,
-    DisableKey,
-    EditKey,
-    EnableKey,
     EnrolTotp,
     EraseAccount,
-    PanicKeys,
     RemoveTotp,
     RestoreAccess,
-    RotateKey,
     SetBroker,
     SetKyc,
     SetSkew,
     SuspendAccess,
 )
-from sparekey.access.events import KeyCreated, KeyDeleted, KeyDisabled
-from sparekey.access.possession import NONCE_BYTES, Challenges
-from sparekey.access.state import KEY_TYPES, NEVER_US, AccessState, Account, Key
+from sparekey.access.state import AccessState, Account, Key
+from sparekey.console.key_acts import KeyActs, KeyWish, Proof, Restrictions, document_of
+from sparekey.console.refused import ManagementRefused
+from sparekey.console.writing import AccessWriter
 from sparekey.sequencer.clocks import Clocks
 from sparekey.sequencer.sequencer import Sequencer
 from sparekey.storage.calls import CallLog
@@ -42,7 +36,6 @@ from sparekey.storage.key_maker import KeyMaker
 from sparekey.storage.vault import Vault
 from sparekey.terms.clocktime import MILLISECOND_US, parse_duration_us
 from sparekey.terms.money import MoneyError, format_money, parse_money
-from sparekey.terms.permissions import PERMISSION_NAMES, Permission, names_of
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.commands import Fund
@@ -51,64 +44,11 @@ from sparekey.venue.spot_state import SpotState
 
 ACCESS, SPOT = "access", "spot"
 
-#: Keys of one account (Binance: "You can create up to 30 API Keys per account").
-KEY_LIMIT = 30
-
 #: RFC 4226 recommends 160 bits.
 _TOTP_SEED_BYTES = 20
 _LONGEST_EMAIL = 254
 #: Of the sentence with which an operator suspends, restores or stops an account.
 _LONGEST_CAUSE = 200
-_HTTP_OF_REASON = {
-    Reason.ACCOUNT_UNKNOWN: 404,
-    Reason.KEY_UNKNOWN: 404,
-    Reason.BAN_UNKNOWN: 404,
-    Reason.ACCOUNT_EXISTS: 409,
-    Reason.ACCOUNT_IN_USE: 409,
-    Reason.FACTOR_EXISTS: 409,
-    Reason.KEY_LIMIT: 409,
-    Reason.KEY_IN_ROTATION: 409,
-    Reason.REQUEST_REPEATED: 409,
-    Reason.KYC_STATE: 409,
-    Reason.FACTOR_USED: 409,
-    Reason.FACTOR_LAST: 409,
-    Reason.PASSKEY_EXISTS: 409,
-    Reason.PASSKEY_LIMIT: 409,
-    Reason.PASSKEY_UNKNOWN: 404,
-    Reason.LINK_EXPIRED: 410,
-    Reason.CODE_EXPIRED: 410,
-    Reason.MODE_GUARDED: 403,
-    Reason.OPERATOR_TOKEN_WRONG: 401,
-    Reason.BODY_TOO_LARGE: 413,
-    Reason.BODY_NOT_JSON: 415,
-    Reason.STEP_UP_REQUIRED: 403,
-    Reason.CSRF_WRONG: 403,
-    Reason.KYC_MISSING: 403,
-    Reason.FACTOR_MISSING: 403,
-    Reason.SIGN_IN_WRONG: 401,
-    Reason.SIGN_IN_REQUIRED: 401,
-    Reason.SESSION_ENDED: 401,
-    Reason.SESSION_UNKNOWN: 404,
-    Reason.SERVER_BUSY: 503,
-    Reason.FACTOR_LIMIT: 429,
-    Reason.SIGN_IN_LIMIT: 429,
-}
-
-
-class ManagementRefused(Exception):
-    """A refusal on its way to the caller, with the HTTP status that fits it."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(f"{refusal.explanation} {refusal.reason.fix}")
-        self.refusal = refusal
-        self.status = _HTTP_OF_REASON.get(refusal.reason, 400)
-
-
-class Proof(NamedTuple):
-    """A challenge's nonce, and the base64 signature of its text."""
-
-    nonce: str
-    signature: str
 
 
 class Management:
@@ -137,7 +77,9 @@ class Management:
         self._calls = calls
         self._sandbox = sandbox
         self._key_maker = KeyMaker(vault, sequencer.when_durable)
-        self._challenges = Challenges()
+        self._writer = AccessWriter(sequencer)
+        #: What can be done to keys; for whoever else acts on them, too.
+        self.acts = KeyActs(self._writer, access, self._key_maker, clocks, calls, loopback_allowed=sandbox)
         self._hasher = PasswordHasher()  # argon2id with the library's current recommendation
 
     # --- accounts ----------------------------------------------------------------------------------------------------
@@ -170,7 +112,7 @@ class Management:
         account_id = created[0].account_id
         for asset, amount in amounts.items():
             self._submit(SPOT, Fund(account_id, asset, amount))
-        await self._durable()
+        await self._writer.durable()
         return {
             "accountId": account_id,
             "email": address,
@@ -191,7 +133,7 @@ class Management:
         self._vault.seal(subject, "password", "argon2id", password_hash.encode())
         vault_id = self._vault.seal(subject, "totp", "seed", totp_secret.encode())
         self._submit(ACCESS, EnrolTotp(account.account_id, vault_id))
-        await self._durable()
+        await self._writer.durable()
         return {"password": password, "totpSecret": totp_secret}
 
     def account_id_of(self, email: str) -> int | None:
@@ -220,7 +162,7 @@ class Management:
         amounts = self._amounts(fund, account.account_id)
         for asset, amount in amounts.items():
             self._submit(SPOT, Fund(account.account_id, asset, amount))
-        await self._durable()
+        await self._writer.durable()
         free = {asset: balance.free for asset, balance in self._spot.balances(account.account_id).items()}
         return {
             "accountId": account.account_id,
@@ -232,7 +174,7 @@ class Management:
         self._need_sandbox()
         account = self._account(email)
         self._submit(ACCESS, SetKyc(account.account_id, kyc))
-        await self._durable()
+        await self._writer.durable()
         return self.show_account(email)
 
     async def add_totp(self, email: str) -> dict[str, Any]:
@@ -244,7 +186,7 @@ class Management:
         totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
         vault_id = self._vault.seal(_subject(account.account_id), "totp", "seed", totp_secret.encode())
         self._submit(ACCESS, EnrolTotp(account.account_id, vault_id))
-        await self._durable()
+        await self._writer.durable()
         return {"accountId": account.account_id, "email": _normalised(email), "totpSecret": totp_secret}
 
     async def remove_totp(self, email: str) -> dict[str, Any]:
@@ -253,7 +195,7 @@ class Management:
         account = self._account(email)
         vault_id = account.totp_vault_id
         self._submit(ACCESS, RemoveTotp(account.account_id))
-        await self._durable()
+        await self._writer.durable()
         if not account.totp_vault_id:  # nobody turned another one on meanwhile
             self._vault.forget(vault_id)
         return self.show_account(email)
@@ -262,32 +204,26 @@ class Management:
         """Stop all keys of the account until `restore`. The cause is journaled."""
         account = self._account(email)
         self._submit(ACCESS, SuspendAccess(account.account_id, _cause(cause)))
-        await self._durable()
+        await self._writer.durable()
         return self.show_account(email)
 
     async def restore(self, email: str, cause: str) -> dict[str, Any]:
         account = self._account(email)
         self._submit(ACCESS, RestoreAccess(account.account_id, _cause(cause)))
-        await self._durable()
+        await self._writer.durable()
         return self.show_account(email)
 
     async def panic(self, email: str, cause: str = "the operator's panic command") -> dict[str, Any]:
         """Disable every active key of the account; answers which. Each is enabled by itself."""
-        account = self._account(email)
-        events = self._submit(ACCESS, PanicKeys(account.account_id, _cause(cause)))
-        await self._durable()
-        disabled = [event.key_id for event in events if isinstance(event, KeyDisabled)]
-        return {
-            "accountId": account.account_id,
-            "disabled": [self._access.keys[key_id].api_key for key_id in disabled],
-        }
+        account_id = self._account(email).account_id
+        return {"accountId": account_id, "disabled": await self.acts.panic(account_id, _cause(cause))}
 
     async def set_broker(self, email: str, broker: bool) -> dict[str, Any]:
         """Whether the account may have sub-accounts of its customers."""
         self._need_sandbox()
         account = self._account(email)
         self._submit(ACCESS, SetBroker(account.account_id, broker))
-        await self._durable()
+        await self._writer.durable()
         return {"accountId": account.account_id, "email": _normalised(email), "broker": account.is_broker}
 
     async def erase(self, email: str) -> dict[str, Any]:
@@ -301,7 +237,7 @@ class Management:
             raise ManagementRefused(Refusal(Reason.ACCOUNT_IN_USE, (orders,)))
         # No await from the look at the orders to the submit: none is placed between.
         self._submit(ACCESS, EraseAccount(account.account_id))
-        await self._durable()
+        await self._writer.durable()
         for account_id in account_ids:
             self._vault.erase(_subject(account_id))
         return {"accountId": account.account_id, "erased": True}
@@ -333,30 +269,11 @@ class Management:
     ) -> dict[str, Any]:
         """Create a key; `secretKey` is in this answer and never in another."""
         self._need_sandbox()
-        account = self._account(email)
-        mask = _mask(permissions)
-        if key_type not in KEY_TYPES:
-            raise ManagementRefused(Refusal(Reason.KEY_TYPE_INVALID))
-        self._check_proof(account.account_id, public_key, proof)
-        api_key, secret, vault_id = self._make_pair(account.account_id, key_type)
-        events = self._submit_pair(
-            CreateKey(
-                account_id=account.account_id,
-                api_key=api_key,
-                key_type=key_type,
-                label=label,
-                permissions=int(mask),
-                whitelist=tuple(ips),
-                vault_id=vault_id,
-                public_key=public_key,
-                loopback_allowed=self._sandbox,
-                key_limit=KEY_LIMIT,
-            ),
-            vault_id,
-        )
-        await self._durable()
-        created = next(event for event in events if isinstance(event, KeyCreated))
-        return self._document(self._access.keys[created.key_id]) | {"secretKey": secret}
+        account_id = self._account(email).account_id
+        wish = KeyWish(label, key_type, public_key, tuple(permissions), tuple(ips))
+        self._check_proof(account_id, public_key, proof)
+        made = await self.acts.create(account_id, wish)
+        return document_of(made.key) | {"secretKey": made.secret}
 
     async def rotate_key(
         self, api_key: str, *, overlap: str, public_key: str = "", proof: Proof | None = None
@@ -366,26 +283,12 @@ class Management:
         key = self._key(api_key)
         overlap_us = _duration_us(overlap)
         self._check_proof(key.account_id, public_key, proof)
-        held = self._access.keys.get(key.replaces)
-        forgotten = "" if held is None else held.vault_id
-        new_api_key, secret, vault_id = self._make_pair(key.account_id, key.key_type)
-        command = RotateKey(
-            key.key_id, api_key=new_api_key, vault_id=vault_id, public_key=public_key, overlap_us=overlap_us
-        )
-        events = self._submit_pair(command, vault_id)
-        await self._durable()
-        if forgotten and any(isinstance(event, KeyDeleted) for event in events):
-            self._vault.forget(forgotten)
-        created = next(event for event in events if isinstance(event, KeyCreated))
-        return self._document(self._access.keys[created.key_id]) | {"secretKey": secret}
+        made = await self.acts.rotate(key, overlap_us, public_key)
+        return document_of(made.key) | {"secretKey": made.secret}
 
     def open_challenge(self, email: str, public_key: str) -> dict[str, Any]:
         """A text that whoever has the private half of this public key can sign, and nobody else."""
-        account = self._account(email)
-        now_us = self._clocks.policy_us()
-        challenge = self._challenges.open(account.account_id, public_key, secrets.token_bytes(NONCE_BYTES), now_us)
-        if isinstance(challenge, Refusal):
-            raise ManagementRefused(challenge)
+        challenge = self.acts.open_challenge(self._account(email).account_id, public_key)
         return {
             "nonce": challenge.nonce,
             "text": challenge.text,
@@ -402,38 +305,22 @@ class Management:
     ) -> dict[str, Any]:
         """What is given replaces the whole of it."""
         self._need_sandbox()
-        key = self._key(api_key)
-        command = EditKey(
-            key.key_id,
-            label=label,
-            permissions=None if permissions is None else int(_mask(permissions)),
-            whitelist=None if ips is None else tuple(ips),
-            loopback_allowed=self._sandbox,
-        )
-        return await self._change(key, command)
+        return await self.acts.edit(self._key(api_key), Restrictions(label, permissions, ips))
 
     async def disable_key(self, api_key: str) -> dict[str, Any]:
         self._need_sandbox()
-        key = self._key(api_key)
-        return await self._change(key, DisableKey(key.key_id))
+        return await self.acts.disable(self._key(api_key))
 
     async def enable_key(self, api_key: str) -> dict[str, Any]:
         self._need_sandbox()
-        key = self._key(api_key)
-        return await self._change(key, EnableKey(key.key_id))
-
-    async def _change(self, key: Key, command: Any) -> dict[str, Any]:
-        self._submit(ACCESS, command)
-        document = self._document(key)  # as this change left it, whatever comes while it becomes durable
-        await self._durable()
-        return document
+        return await self.acts.enable(self._key(api_key))
 
     def list_keys(self, email: str) -> list[dict[str, Any]]:
         account = self._account(email)
-        return [self._document(key) for key in self._access.keys_of(account.account_id) if key.status != "deleted"]
+        return [document_of(key) for key in self._access.keys_of(account.account_id)]
 
     def show_key(self, api_key: str) -> dict[str, Any]:
-        return self._document(self._key(api_key))
+        return document_of(self._key(api_key))
 
     def need_key(self, api_key: str) -> None:
         """Refuses an API key that was never issued; a deleted one was."""
@@ -443,38 +330,11 @@ class Management:
     async def delete_key(self, api_key: str) -> dict[str, Any]:
         """Delete for good; the sealed secret is forgotten once the deletion is durable."""
         self._need_sandbox()
-        key = self._key(api_key)
-        document, vault_id = self._document(key), key.vault_id
-        self._submit(ACCESS, DeleteKey(key.key_id))
-        await self._durable()
-        if vault_id:
-            self._vault.forget(vault_id)
-        return document | {"status": "deleted"}
+        return await self.acts.delete(self._key(api_key))
 
     async def key_usage(self, api_key: str) -> dict[str, Any]:
-        """Who calls this key, and what a rotation has set. Reads files, so it runs on a thread."""
-        key = self._key(api_key)
-        callers = await asyncio.to_thread(self._calls.callers, api_key)
-        return {
-            "apiKey": key.api_key,
-            "status": key.status,
-            "replaces": self._api_key_of(key.replaces),
-            "replacedBy": self._api_key_of(key.replaced_by),
-            "endsMs": None if key.dies_us == NEVER_US else key.dies_us // MILLISECOND_US,
-            "callers": [
-                {
-                    "ip": caller.ip,
-                    "calls": caller.calls,
-                    "refused": caller.refused,
-                    "lastHourMs": caller.last_hour_us // MILLISECOND_US,
-                }
-                for caller in callers
-            ],
-        }
-
-    def _api_key_of(self, key_id: int) -> str | None:
-        key = self._access.keys.get(key_id)
-        return None if key is None else key.api_key
+        """Who calls this key, and what a rotation has set. Reads files, on a thread."""
+        return await self.acts.usage(self._key(api_key))
 
     # --- clocks and the log ------------------------------------------------------------------------------------------
 
@@ -488,14 +348,14 @@ class Management:
         self._need_sandbox()
         self._submit(ACCESS, AdvanceClock(_duration_us(duration)))
         self._clocks.policy_offset_us = self._access.policy_offset_us
-        await self._durable()
+        await self._writer.durable()
         return self.show_clock()
 
     async def skew_clock(self, duration: str) -> dict[str, int]:
         self._need_sandbox()
         self._submit(ACCESS, SetSkew(_duration_us(duration)))
         self._clocks.skew_us = self._access.skew_us
-        await self._durable()
+        await self._writer.durable()
         return self.show_clock()
 
     async def tail_calls(self, *, api_key: str = "", limit: int = 100) -> list[dict[str, Any]]:
@@ -525,40 +385,10 @@ class Management:
             raise ManagementRefused(outcome)
         return outcome
 
-    def _make_pair(self, account_id: int, key_type: str) -> tuple[str, str | None, str]:
-        """API key, secret and vault id of a new key; a key that is not hmac has neither of the last two."""
-        api_key = self._key_maker.make_api_key()
-        if key_type != "hmac":
-            return api_key, None, ""
-        return api_key, *self._key_maker.make_secret(account_id, api_key)
-
-    def _submit_pair(self, command: Any, vault_id: str) -> Sequence[Any]:
-        """A secret that was sealed for nothing is forgotten again."""
-        try:
-            return self._submit(ACCESS, command)
-        except ManagementRefused:
-            if vault_id:
-                self._vault.forget(vault_id)
-            raise
-
     def _check_proof(self, account_id: int, public_key: str, proof: Proof | None) -> None:
         """The operator of a sandbox may register a public key without one; a wrong one is refused there, too."""
         if proof is not None:
-            refusal = self._challenges.redeem(
-                account_id, proof.nonce, public_key, proof.signature, self._clocks.policy_us()
-            )
-            if refusal is not None:
-                raise ManagementRefused(refusal)
-
-    async def _durable(self) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def settle() -> None:
-            if not done.done():
-                done.set_result(None)
-
-        if not self._sequencer.when_durable(settle):
-            await done
+            self.acts.check_proof(account_id, public_key, proof)
 
     def _need_sandbox(self) -> None:
         if not self._sandbox:
@@ -593,20 +423,6 @@ class Management:
                 raise ManagementRefused(Refusal(Reason.AMOUNT_INVALID, (text[:40],)))
         return amounts
 
-    def _document(self, key: Key) -> dict[str, Any]:
-        return {
-            "apiKey": key.api_key,
-            "secretKey": None,
-            "label": key.label,
-            "type": key.key_type,
-            "permissions": names_of(Permission(key.permissions)),
-            "ips": list(key.whitelist),
-            "createTime": key.created_us // MILLISECOND_US,
-            # the end of a rotation's overlap, where that is earlier
-            "expiryTime": None if key.dies_us == NEVER_US else key.dies_us // MILLISECOND_US,
-            "status": key.status,
-        }
-
 
 def _subject(account_id: int) -> str:
     return f"account-{account_id}"
@@ -626,15 +442,6 @@ def _normalised(email: str) -> str:
     if not legal or not name or "@" in name or "." not in domain.strip(".") or len(address) > _LONGEST_EMAIL:
         raise ManagementRefused(Refusal(Reason.EMAIL_INVALID))
     return address
-
-
-def _mask(names: Sequence[str]) -> Permission:
-    mask = Permission.NONE
-    for name in names:
-        if name not in PERMISSION_NAMES:
-            raise ManagementRefused(Refusal(Reason.PERMISSION_UNKNOWN, (name[:64],)))
-        mask |= PERMISSION_NAMES[name]
-    return mask
 
 
 def _cause(text: str) -> str:

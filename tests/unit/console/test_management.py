@@ -12,7 +12,8 @@ import pytest
 from sparekey.access.commands import EraseAccount
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
-from sparekey.console.management import Management, ManagementRefused
+from sparekey.console.management import Management
+from sparekey.console.refused import ManagementRefused
 from sparekey.market.participants import SeededParticipants
 from sparekey.sequencer.clocks import Clocks
 from sparekey.sequencer.sequencer import Sequencer

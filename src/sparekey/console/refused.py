@@ -1,0 +1,50 @@
+"""A refusal on its way out of the console's services, with the HTTP status that fits it."""
+
+from __future__ import annotations
+
+from sparekey.terms.reasons import Reason
+from sparekey.terms.refusals import Refusal
+
+_HTTP_OF_REASON = {
+    Reason.ACCOUNT_UNKNOWN: 404,
+    Reason.KEY_UNKNOWN: 404,
+    Reason.BAN_UNKNOWN: 404,
+    Reason.ACCOUNT_EXISTS: 409,
+    Reason.ACCOUNT_IN_USE: 409,
+    Reason.FACTOR_EXISTS: 409,
+    Reason.KEY_LIMIT: 409,
+    Reason.KEY_IN_ROTATION: 409,
+    Reason.REQUEST_REPEATED: 409,
+    Reason.KYC_STATE: 409,
+    Reason.FACTOR_USED: 409,
+    Reason.FACTOR_LAST: 409,
+    Reason.PASSKEY_EXISTS: 409,
+    Reason.PASSKEY_LIMIT: 409,
+    Reason.PASSKEY_UNKNOWN: 404,
+    Reason.LINK_EXPIRED: 410,
+    Reason.CODE_EXPIRED: 410,
+    Reason.MODE_GUARDED: 403,
+    Reason.OPERATOR_TOKEN_WRONG: 401,
+    Reason.BODY_TOO_LARGE: 413,
+    Reason.BODY_NOT_JSON: 415,
+    Reason.STEP_UP_REQUIRED: 403,
+    Reason.CSRF_WRONG: 403,
+    Reason.KYC_MISSING: 403,
+    Reason.FACTOR_MISSING: 403,
+    Reason.SIGN_IN_WRONG: 401,
+    Reason.SIGN_IN_REQUIRED: 401,
+    Reason.SESSION_ENDED: 401,
+    Reason.SESSION_UNKNOWN: 404,
+    Reason.SERVER_BUSY: 503,
+    Reason.FACTOR_LIMIT: 429,
+    Reason.SIGN_IN_LIMIT: 429,
+}
+
+
+class ManagementRefused(Exception):
+    """A refusal on its way to the caller, with the HTTP status that fits it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.explanation} {refusal.reason.fix}")
+        self.refusal = refusal
+        self.status = _HTTP_OF_REASON.get(refusal.reason, 400)
