@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sparekey.console.management import ManagementRefused
+from sparekey.console.refused import ManagementRefused
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.wire.errors import NOT_MET_BY_CALLS, PUBLIC_ERRORS, PublicError, error_body
