@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -34,6 +34,9 @@ MAX_WAITING = 200_000
 
 #: Entries of one segment at most, so that reading the newest few of a busy second unpacks little.
 _SEGMENT = 10_000
+#: Of a day, when its newest refusals are looked for: segments, and entries in them.
+_MOST_SEGMENTS = 2_000
+_MOST_UNPACKED = 20_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segments (segment INTEGER PRIMARY KEY, first_us INTEGER NOT NULL, entries BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS keys_of_segments (
@@ -68,6 +71,14 @@ class Caller(NamedTuple):
     refused: int
     #: start of the hour of the last call
     last_hour_us: int
+
+
+class HourOfKey(NamedTuple):
+    """Calls with one key within an hour, of all addresses and endpoints together."""
+
+    hour_us: int
+    calls: int
+    refused: int
 
 
 class CallLog:
@@ -152,6 +163,36 @@ class CallLog:
             found[ip] = Caller(ip, held.calls + calls, held.refused + refused, max(held.last_hour_us, hour_us))
         return sorted(found.values(), key=lambda caller: (-caller.last_hour_us, -caller.calls, caller.ip))
 
+    def hours_of(self, api_key: str, since_us: int) -> list[HourOfKey]:
+        """The key's hours with calls from a day's start on, ascending. For a thread, like `callers`."""
+        with self._lock:
+            waiting = [entry for entry in self._writing + list(self._waiting) if entry.api_key == api_key]
+            rows = [(row[0], *row[5:7]) for row in _rolled_up(waiting)] if waiting else []
+            for path in self._since(since_us):
+                rows += _read_hours(path, api_key)
+        found: dict[int, HourOfKey] = {}
+        for hour_us, calls, refused in rows:
+            if hour_us >= since_us:
+                held = found.get(hour_us, HourOfKey(hour_us, 0, 0))
+                found[hour_us] = HourOfKey(hour_us, held.calls + calls, held.refused + refused)
+        return [found[hour_us] for hour_us in sorted(found)]
+
+    def refusals(self, api_keys: Set[str], limit: int, days: int = 2) -> list[CallEntry]:
+        """The newest refused calls with any of these keys, newest first, as far as they are in the newest `days` files
+        and in what was written lately of them. For a thread."""
+        with self._lock:
+            waiting = self._writing + list(self._waiting)
+            found = [entry for entry in reversed(waiting) if entry.reason and entry.api_key in api_keys][:limit]
+            for path in sorted(self._folder.glob("*.db"), reverse=True)[:days] if api_keys else ():
+                if len(found) < limit:
+                    found += _read_refusals(path, api_keys, limit - len(found))
+        return found
+
+    def _since(self, since_us: int) -> list[Path]:
+        """Files of the days from then on."""
+        first = _day_of(since_us // DAY_US)
+        return [path for path in self._folder.glob("*.db") if path.stem >= first]
+
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
             self._flush_whatever_comes()
@@ -189,7 +230,11 @@ class CallLog:
 def _by_day(entries: list[CallEntry]) -> Iterator[tuple[str, list[CallEntry]]]:
     """Runs of entries of one UTC day, in the order in which they wait."""
     for day, rows in _runs(entries, DAY_US):
-        yield datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d"), rows
+        yield _day_of(day), rows
+
+
+def _day_of(number: int) -> str:
+    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")
 
 
 def _runs(entries: list[CallEntry], length_us: int) -> Iterator[tuple[int, list[CallEntry]]]:
@@ -265,6 +310,50 @@ def _read_callers(path: Path, api_key: str) -> list[tuple[str, int, int, int]]:
             return database.execute(query, (api_key,)).fetchall()
     except sqlite3.DatabaseError:
         return []  # as for `_read_newest`
+
+
+def _read_hours(path: Path, api_key: str) -> list[tuple[int, int, int]]:
+    """(hour, calls, refused) of a day's file."""
+    query = "SELECT hour_us, sum(calls), sum(refused) FROM hours WHERE api_key = ? GROUP BY hour_us"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return database.execute(query, (api_key,)).fetchall()
+    except sqlite3.DatabaseError:
+        return []  # as for `_read_newest`
+
+
+def _read_refusals(path: Path, api_keys: Set[str], limit: int) -> list[CallEntry]:
+    """The newest refused calls of a day's file, newest first. The rollup tells which hours to unpack."""
+    keys = sorted(api_keys)
+    marks = ", ".join("?" * len(keys))
+    found: list[CallEntry] = []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            newest = database.execute(
+                f"SELECT max(hour_us) FROM hours WHERE refused > 0 AND api_key IN ({marks})", keys
+            ).fetchone()
+            if newest[0] is None:
+                return found
+            segments = database.execute(
+                "SELECT first_us, entries FROM segments WHERE segment IN"
+                f" (SELECT segment FROM keys_of_segments WHERE api_key IN ({marks})) AND first_us < ?"
+                " ORDER BY segment DESC LIMIT ?",
+                (*keys, newest[0] + HOUR_US, _MOST_SEGMENTS),
+            )
+            unpacked = 0
+            for first_us, packed in segments:
+                if unpacked > _MOST_UNPACKED:
+                    break
+                entries = _unpack(packed, first_us)
+                unpacked += len(entries)
+                for entry in reversed(entries):
+                    if entry.reason and entry.api_key in api_keys:
+                        found.append(entry)
+                        if len(found) == limit:
+                            return found
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, LookupError):
+        pass  # as for `_read_newest`
+    return found
 
 
 def _read_newest(path: Path, limit: int, api_key: str, until_us: int) -> list[CallEntry]:

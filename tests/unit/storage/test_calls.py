@@ -241,6 +241,51 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def test_hours_of_a_key_are_counted_over_all_days_and_what_still_waits(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    hour_us = NOON_US // HOUR_US * HOUR_US
+    log.add(entry(0))
+    log.add(entry(1, key="K2"))
+    log.add(entry(0, time_us=NOON_US + DAY_US, reason="ip-foreign"))
+    log.flush()
+    log.add(entry(2, reason="key-expired"))
+    expected = [(hour_us, 2, 1), (hour_us + DAY_US, 1, 1)]
+    assert [tuple(hour) for hour in log.hours_of("K1", 0)] == expected
+    log.flush()
+    assert [tuple(hour) for hour in log.hours_of("K1", 0)] == expected
+    assert [tuple(hour) for hour in log.hours_of("K1", hour_us + HOUR_US)] == expected[1:]
+    assert log.hours_of("K3", 0) == []
+
+
+def test_the_newest_refusals_of_keys_are_found_among_other_calls_and_before_they_are_written(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    for number in range(20):
+        log.add(entry(number, key=f"K{number % 4}", reason="ip-foreign" if number % 3 == 0 else ""))
+        if number % 5 == 4:
+            log.flush()  # a segment of its own
+    log.add(entry(21, key="K1", reason="key-expired"))
+    log.add(entry(22, key="K9", reason="key-expired"))
+    found = log.refusals({"K1", "K2"}, 3)
+    assert [(row.time_us - NOON_US, row.api_key, row.reason) for row in found] == [
+        (21, "K1", "key-expired"),
+        (18, "K2", "ip-foreign"),
+        (9, "K1", "ip-foreign"),
+    ]
+    assert [row.time_us - NOON_US for row in log.refusals({"K1"}, 10)] == [21, 9]
+    assert log.refusals(set(), 10) == []
+    assert log.refusals({"K7"}, 10) == []
+
+
+def test_refusals_and_hours_of_a_damaged_file_are_left_out(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    log.add(entry(0, reason="ip-foreign"))
+    log.flush()
+    for path in tmp_path.glob("*.db*"):
+        path.write_bytes(b"no database at all" * 100)
+    assert log.refusals({"K1"}, 10) == []
+    assert log.hours_of("K1", 0) == []
+
+
 def test_callers_of_a_key_are_counted_over_all_days_and_what_still_waits(tmp_path: Path) -> None:
     log = CallLog(tmp_path)
 
