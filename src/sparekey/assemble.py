@@ -32,16 +32,23 @@ from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
 from sparekey.console.api import make_console
 from sparekey.console.bans import Bans
+from sparekey.console.codes import Codes
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
 from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.explained import Explanations
+from sparekey.console.factors import Factors
 from sparekey.console.greeting import greeting, tls_lines
 from sparekey.console.letters import Letters
 from sparekey.console.management import Management
+from sparekey.console.own_factors import OwnFactors
 from sparekey.console.pages import reasons
 from sparekey.console.pages.shell import NobodySignedIn, Shell
+from sparekey.console.passkeys import Passkeys
+from sparekey.console.passwords import Passwords
 from sparekey.console.receipts import Receipts
 from sparekey.console.refused import ManagementRefused
+from sparekey.console.step_up import StepUps
+from sparekey.console.writing import AccessWriter
 from sparekey.delivery.outbox import Outbox, WayOut
 from sparekey.delivery.sms import Sms
 from sparekey.delivery.smtp import Smtp
@@ -252,6 +259,7 @@ class Running:
         self._recover()
         self._make_sequencer()
         self._make_delivery()
+        self._make_factors()
         self._make_wire()
         self._management.finish_deletions()
         self._submit_first_commands()
@@ -474,6 +482,39 @@ class Running:
             ways_out[SMS] = sms
         self._outbox = Outbox(ways_out, self._clocks.wall_us, readable=settings.mode == "sandbox")
         self._letters = Letters(self.public_url)
+
+    # --- who signs in, and how they prove it -------------------------------------------------------------------------
+
+    def _make_factors(self) -> None:
+        clocks, access, vault = self._clocks, self._access, self._vault
+        now_us = clocks.policy_us
+        writer = AccessWriter(self._sequencer)
+        passwords = Passwords()
+        self._closing.callback(passwords.stop)
+        codes = Codes(now_us)
+        origins = [self.public_url, f"http://localhost:{self._opened.port}"]
+        origins += [f"https://localhost:{port}" for port in self.tls_ports]
+        passkeys = Passkeys(
+            origins, lambda account_id: bytes.fromhex(vault.digest(f"passkeys of {account_id}")), now_us
+        )
+        factors = Factors(
+            writer,
+            access,
+            vault,
+            passwords,
+            codes,
+            passkeys,
+            self._letters,
+            self._outbox,
+            wall_us=clocks.wall_us,
+            now_us=now_us,
+        )
+        step_ups = StepUps(factors, codes, now_us, needs_email=self.settings.step_up == "factor+email")
+        own_factors = OwnFactors(
+            factors, step_ups, writer, access, vault, passwords, codes, passkeys, self._letters, now_us
+        )
+        self._passwords, self._codes = passwords, codes
+        self._factors, self._step_ups, self._own_factors = factors, step_ups, own_factors
 
     # --- who is served, and with what --------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from sparekey.settings import DEFAULT_TLS_PORT, DURABILITIES, MODES, PROFILES, Settings, delivery_in
+from sparekey.settings import DEFAULT_TLS_PORT, DURABILITIES, MODES, PROFILES, STEP_UPS, Settings, delivery_in
 
 DEFAULT_DATA = ".sparekey"
 PERMISSIONS = (
@@ -245,6 +245,14 @@ def commands() -> None:
     envvar="SPAREKEY_TLS_PORT",
     show_default=True,
     help="Repeat for several: clients that insist on Binance's hosts call 443 and 9443.",
+)
+@click.option(
+    "--step-up",
+    type=click.Choice(STEP_UPS),
+    default="factor+email",
+    envvar="SPAREKEY_STEP_UP",
+    show_default=True,
+    help="What holders prove before a sensitive act in the console.",
 )
 @click.option(
     "--public-url",

@@ -22,6 +22,8 @@ from sparekey.server.addresses import TrustedProxies
 PROFILES = ("classic", "current", "off")
 DURABILITIES = ("full", "normal", "memory")
 MODES = ("sandbox", "guarded")
+#: What a sensitive act wants proven: a second factor and a code by e-mail, or the second factor alone.
+STEP_UPS = ("factor+email", "factor")
 DEFAULT_TLS_PORT = 8443
 
 
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool = False
     tls_ports: tuple[int, ...] = (DEFAULT_TLS_PORT,)
     public_url: str = ""
+    step_up: str = "factor+email"
     smtp: SmtpServer | None = None
     mail_from: Address | None = None
     sms: SmsService | None = None
@@ -53,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _one_of("profile", self.profile, PROFILES)
         _one_of("durability", self.durability, DURABILITIES)
         _one_of("mode", self.mode, MODES)
+        _one_of("step-up", self.step_up, STEP_UPS)
         _one_of("replay-end", self.replay_end, ("halt", "loop", "simulated"))
         if not (self.market in ("simulated", "none") or self.market.startswith("replay:")):
             raise ValueError(f"--market is {self.market!r}; expected simulated, none or replay:FILE")

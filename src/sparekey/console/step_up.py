@@ -23,8 +23,6 @@ from sparekey.terms.clocktime import MINUTE_US
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
-#: What a step-up wants: a second factor and a code by e-mail, or the second factor alone.
-POLICIES: Final = ("factor+email", "factor")
 #: From the proof to the action.
 FRESH_US: Final = 5 * MINUTE_US
 #: From the question to the proof: time for a second code, should the first get lost.
@@ -75,15 +73,13 @@ class StepUp(msgspec.Struct, eq=False, kw_only=True):
 
 
 class StepUps:
-    """`policy` is one of POLICIES. `now_us` is policy time."""
+    """`needs_email`: beside a second factor a code by e-mail is wanted, too. `now_us` is policy time."""
 
-    def __init__(self, factors: Factors, codes: Codes, now_us: Callable[[], int], policy: str = "factor+email") -> None:
-        if policy not in POLICIES:
-            raise ValueError(f"there is no policy {policy!r} of step-ups")
+    def __init__(self, factors: Factors, codes: Codes, now_us: Callable[[], int], *, needs_email: bool = True) -> None:
         self._factors = factors
         self._codes = codes
         self._now_us = now_us
-        self._needs_email = policy == "factor+email"
+        self._needs_email = needs_email
         self._open: dict[str, StepUp] = {}
 
     def begin(
@@ -173,11 +169,6 @@ class StepUps:
         step_up.taken = True
         step_up.then = None
         return None
-
-    def end_of_session(self, handle: str) -> None:
-        """What the session had open goes with it."""
-        for step_up_id in [step_up.id for step_up in self._open.values() if step_up.handle == handle]:
-            self._forget(step_up_id)
 
     @staticmethod
     def _is_over(step_up: StepUp, now_us: int) -> bool:

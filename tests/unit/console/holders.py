@@ -67,7 +67,7 @@ class Postbox:
 class Counter:
     """The console of one account holder, Ann, who begins with a password and no second factor."""
 
-    def __init__(self, policy: str = "factor+email") -> None:
+    def __init__(self, needs_email: bool) -> None:
         self.now_us = NOON_US
         clock = self.clock
         shard = AccessShard()
@@ -95,7 +95,7 @@ class Counter:
             wall_us=clock,
             now_us=clock,
         )
-        self.step_ups = StepUps(self.factors, self.codes, clock, policy)
+        self.step_ups = StepUps(self.factors, self.codes, clock, needs_email=needs_email)
         self.own = OwnFactors(
             self.factors,
             self.step_ups,
@@ -173,9 +173,9 @@ def refused(outcome: object, reason: object) -> None:
     assert found is reason, outcome
 
 
-def at_counter(work: Callable[[Counter], Awaitable[None]], policy: str = "factor+email") -> None:
+def at_counter(work: Callable[[Counter], Awaitable[None]], *, needs_email: bool = True) -> None:
     async def run() -> None:
-        counter = Counter(policy)
+        counter = Counter(needs_email)
         try:
             await work(counter)
         finally:

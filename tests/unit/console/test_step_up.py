@@ -152,7 +152,7 @@ def test_where_the_policy_says_so_the_factor_alone_proves() -> None:
         refused(await counter.step_ups.prove(step_up.id, session, {"totp": counter.totp(session)}), None)
         refused(counter.step_ups.take(step_up.id, session, CREATE), None)
 
-    at_counter(work, "factor")
+    at_counter(work, needs_email=False)
 
 
 def test_without_a_second_factor_there_is_nothing_to_prove() -> None:
@@ -221,7 +221,5 @@ def test_a_session_keeps_a_few_step_ups_open_and_the_oldest_makes_room() -> None
         step_ups = [counter.begin(session, CREATE) for _ in range(OPEN_MOST + 1)]
         assert counter.step_ups.find(step_ups[0].id, session) is None
         assert all(counter.step_ups.find(step_up.id, session) is step_up for step_up in step_ups[1:])
-        counter.step_ups.end_of_session(session.handle)
-        assert counter.step_ups.find(step_ups[-1].id, session) is None
 
     at_counter(work)
