@@ -26,6 +26,7 @@ from sparekey.access.commands import (
     SuspendAccess,
 )
 from sparekey.access.state import AccessState, Account, Key
+from sparekey.console.holders import email_vault_id, normalised_email, subject_of
 from sparekey.console.key_acts import KeyActs, KeyWish, Proof, Restrictions, document_of
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.writing import AccessWriter
@@ -46,7 +47,6 @@ ACCESS, SPOT = "access", "spot"
 
 #: RFC 4226 recommends 160 bits.
 _TOTP_SEED_BYTES = 20
-_LONGEST_EMAIL = 254
 #: Of the sentence with which an operator suspends, restores or stops an account.
 _LONGEST_CAUSE = 200
 
@@ -97,7 +97,7 @@ class Management:
         if self._access.account_by_email(digest) is not None:
             raise ManagementRefused(Refusal(Reason.ACCOUNT_EXISTS))
         # No await from here to the submit: the id that the vault entries name is the id that the account gets.
-        subject = _subject(self._access.next_account_id)
+        subject = subject_of(self._access.next_account_id)
         totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode() if totp else None
         self._vault.seal(subject, "email", "address", address.encode())
         created = self._submit(
@@ -127,7 +127,7 @@ class Management:
         account = self._account(email)
         password = secrets.token_urlsafe(18)
         password_hash = await asyncio.to_thread(self._hasher.hash, password)
-        subject = _subject(account.account_id)
+        subject = subject_of(account.account_id)
         totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
         # Sealed under the same ids as before, which replaces the old ones.
         self._vault.seal(subject, "password", "argon2id", password_hash.encode())
@@ -142,7 +142,7 @@ class Management:
         return None if account is None else account.account_id
 
     def email_of(self, account_id: int) -> str:
-        return self._vault.open(_email_vault_id(account_id)).decode()
+        return self._vault.open(email_vault_id(account_id)).decode()
 
     def show_account(self, email: str) -> dict[str, Any]:
         account = self._account(email)
@@ -184,7 +184,7 @@ class Management:
         if account.totp_vault_id:
             raise ManagementRefused(Refusal(Reason.FACTOR_EXISTS))
         totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
-        vault_id = self._vault.seal(_subject(account.account_id), "totp", "seed", totp_secret.encode())
+        vault_id = self._vault.seal(subject_of(account.account_id), "totp", "seed", totp_secret.encode())
         self._submit(ACCESS, EnrolTotp(account.account_id, vault_id))
         await self._writer.durable()
         return {"accountId": account.account_id, "email": _normalised(email), "totpSecret": totp_secret}
@@ -239,15 +239,15 @@ class Management:
         self._submit(ACCESS, EraseAccount(account.account_id))
         await self._writer.durable()
         for account_id in account_ids:
-            self._vault.erase(_subject(account_id))
+            self._vault.erase(subject_of(account_id))
         return {"accountId": account.account_id, "erased": True}
 
     def finish_deletions(self) -> None:
         """Destroy what the vault still holds of erased accounts and deleted keys, should the last process have ended
         between their record and that."""
         for account in self._access.accounts.values():
-            if account.erased and self._vault.knows(_subject(account.account_id)):
-                self._vault.erase(_subject(account.account_id))
+            if account.erased and self._vault.knows(subject_of(account.account_id)):
+                self._vault.erase(subject_of(account.account_id))
         self._key_maker.forget_leftovers(self._is_deleted)
 
     def _is_deleted(self, api_key: str) -> bool:
@@ -424,22 +424,9 @@ class Management:
         return amounts
 
 
-def _subject(account_id: int) -> str:
-    return f"account-{account_id}"
-
-
-def _email_vault_id(account_id: int) -> str:
-    return f"email/{_subject(account_id)}/address"
-
-
 def _normalised(email: str) -> str:
-    """Lower case, ASCII, one @, a dot in the domain: what look-ups go by, so that A@x.org and a@x.org are one."""
-    address = email.strip().lower()
-    name, _, domain = address.rpartition("@")
-    legal = (
-        address.isascii() and address.isprintable() and not any(character in ' "<>,;:\\()[]' for character in address)
-    )
-    if not legal or not name or "@" in name or "." not in domain.strip(".") or len(address) > _LONGEST_EMAIL:
+    address = normalised_email(email)
+    if address is None:
         raise ManagementRefused(Refusal(Reason.EMAIL_INVALID))
     return address
 
