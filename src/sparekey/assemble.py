@@ -48,6 +48,7 @@ from sparekey.console.passwords import Passwords
 from sparekey.console.receipts import Receipts
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.step_up import StepUps
+from sparekey.console.verification import Verification
 from sparekey.console.writing import AccessWriter
 from sparekey.delivery.outbox import Outbox, WayOut
 from sparekey.delivery.sms import Sms
@@ -99,6 +100,7 @@ from sparekey.storage.calls import CallLog
 from sparekey.storage.certificates import Certificates, CertificatesUnusable
 from sparekey.storage.checkpoints import CheckpointSigner
 from sparekey.storage.datadir import DataDirectory, DataDirectoryError
+from sparekey.storage.documents import DocumentVault
 from sparekey.storage.journal import Durability, SqliteJournal
 from sparekey.storage.journal_opening import OpenJournal, open_journal
 from sparekey.storage.key_maker import KeyMaker
@@ -262,6 +264,7 @@ class Running:
         self._make_factors()
         self._make_wire()
         self._management.finish_deletions()
+        await self._verification.finish()
         self._submit_first_commands()
         self._make_server()
         await self._write_files(demo)
@@ -378,6 +381,9 @@ class Running:
         else:
             self._vault = open_vault(data, position)
         self._closing.callback(self._vault.close)
+        documents_path = ":memory:" if self._in_memory else data.documents_path
+        self._documents = DocumentVault(documents_path, data.key_encryption_key)
+        self._closing.callback(self._documents.close)
         self._archive = open_archive(archive_path, self._assets_of, position, self._pending)
         self._closing.callback(self._archive.stop)
         self._ledger = IpLedger(self._policy, frozenset() if self.settings.wire_strict else cancels_of(self._routes))
@@ -553,6 +559,23 @@ class Running:
             self._calls,
             sandbox=self.settings.mode == "sandbox",
         )
+        self._management.on_erase = self._forget_account
+        self._verification = Verification(
+            AccessWriter(sequencer),
+            self._access,
+            self._documents,
+            clocks,
+            self._outbox,
+            self._letters,
+            self._management.email_of,
+            sandbox=self.settings.mode == "sandbox",
+        )
+
+    async def _forget_account(self, account_id: int, reached_at: Sequence[str]) -> None:
+        """The account was erased: what is held of it apart from the vault goes, too."""
+        for to in reached_at:
+            self._outbox.forget(to)
+        await self._verification.forget_account(account_id)
 
     def _open_secret(self, key: Key) -> bytes | None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from base64 import b32encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -34,7 +34,7 @@ from sparekey.sequencer.clocks import Clocks
 from sparekey.sequencer.sequencer import Sequencer
 from sparekey.storage.calls import CallLog
 from sparekey.storage.key_maker import KeyMaker
-from sparekey.storage.vault import Vault
+from sparekey.storage.vault import SecretUnavailable, Vault
 from sparekey.terms.clocktime import MILLISECOND_US, parse_duration_us
 from sparekey.terms.money import MoneyError, format_money, parse_money
 from sparekey.terms.reasons import Reason
@@ -80,6 +80,8 @@ class Management:
         self._writer = AccessWriter(sequencer)
         #: What can be done to keys; for whoever else acts on them, too.
         self.acts = KeyActs(self._writer, access, self._key_maker, clocks, calls, loopback_allowed=sandbox)
+        #: Told of each account that was erased, and of its e-mail address and number, for what else is held of it.
+        self.on_erase: Callable[[int, Sequence[str]], Awaitable[None]] = _hold_nothing
         self._hasher = PasswordHasher()  # argon2id with the library's current recommendation
 
     # --- accounts ----------------------------------------------------------------------------------------------------
@@ -235,12 +237,24 @@ class Management:
         orders = sum(len(self._spot.open_orders(account_id)) for account_id in account_ids)
         if orders:
             raise ManagementRefused(Refusal(Reason.ACCOUNT_IN_USE, (orders,)))
+        reached_at = {account_id: self._reached_at(account_id) for account_id in account_ids}
         # No await from the look at the orders to the submit: none is placed between.
         self._submit(ACCESS, EraseAccount(account.account_id))
         await self._writer.durable()
         for account_id in account_ids:
             self._vault.erase(subject_of(account_id))
+            await self.on_erase(account_id, reached_at[account_id])
         return {"accountId": account.account_id, "erased": True}
+
+    def _reached_at(self, account_id: int) -> list[str]:
+        """The account's e-mail address and the number of its SMS, as far as there are any."""
+        reached: list[str] = []
+        for vault_id in (email_vault_id(account_id), self._access.accounts[account_id].sms_vault_id):
+            try:
+                reached.append(self._vault.open(vault_id).decode())
+            except SecretUnavailable:
+                pass
+        return reached
 
     def finish_deletions(self) -> None:
         """Destroy what the vault still holds of erased accounts and deleted keys, should the last process have ended
@@ -422,6 +436,10 @@ class Management:
             if amounts[asset] <= 0 or total > LARGEST_FUNDING:
                 raise ManagementRefused(Refusal(Reason.AMOUNT_INVALID, (text[:40],)))
         return amounts
+
+
+async def _hold_nothing(account_id: int, reached_at: Sequence[str]) -> None:
+    """Where nothing of an account is held but in the vault."""
 
 
 def _normalised(email: str) -> str:

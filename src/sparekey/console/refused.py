@@ -16,6 +16,7 @@ _HTTP_OF_REASON = {
     Reason.KEY_IN_ROTATION: 409,
     Reason.REQUEST_REPEATED: 409,
     Reason.KYC_STATE: 409,
+    Reason.KYC_UNDECIDABLE: 409,
     Reason.FACTOR_USED: 409,
     Reason.FACTOR_LAST: 409,
     Reason.PASSKEY_EXISTS: 409,

@@ -80,6 +80,10 @@ class DataDirectory:
         return self.path / "vault.db"
 
     @property
+    def documents_path(self) -> Path:
+        return self.path / "documents.db"
+
+    @property
     def archive_path(self) -> Path:
         return self.path / "archive.db"
 

@@ -528,6 +528,11 @@ class Reason(Enum):
         "The account's identity check is {0}; another application is not taken now.",
         "A pending check waits for the operator's decision; an approved one needs nothing more.",
     )
+    KYC_UNDECIDABLE = (
+        "kyc-undecidable",
+        "There is no such application to decide about: {0}.",
+        "Look at the account again; somebody else may have decided, or the holder sent another one.",
+    )
     DOCUMENT_INVALID = (
         "document-invalid",
         "The machine-readable zone was refused: {0}.",

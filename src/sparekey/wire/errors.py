@@ -80,6 +80,7 @@ _MANAGEMENT = (
     Reason.LINK_EXPIRED,
     Reason.CSRF_WRONG,
     Reason.KYC_STATE,
+    Reason.KYC_UNDECIDABLE,
     Reason.DOCUMENT_INVALID,
     Reason.APPLICATION_INVALID,
     Reason.KEY_IN_ROTATION,
