@@ -6,7 +6,7 @@ form is our fault and becomes a 500, so that the OpenAPI document cannot promise
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -198,3 +198,98 @@ class CallShown(Answer):
     code: int
     reason: str
     latencyUs: int
+
+
+# --- what account holders are told -----------------------------------------------------------------------------------
+
+FactorName = Literal["totp", "sms", "passkey", "recovery"]
+
+
+class Done(Answer):
+    done: Literal[True] = True
+
+
+class SessionOpened(Answer):
+    """A `half` session can do nothing but prove one of `factors`. The token stands in this answer alone; `device`
+    spares a later sign-in from here the notice of a new device."""
+
+    token: str
+    stage: Literal["half", "full"]
+    factors: list[FactorName]
+    expiresMs: Ms
+    device: str
+
+
+class SessionShown(Answer):
+    """`handle` names a session and opens nothing. Times are policy time."""
+
+    handle: str
+    current: bool
+    ip: str
+    agent: str
+    createdMs: Ms
+    seenMs: Ms
+    expiresMs: Ms
+
+
+class Renewed(Answer):
+    """The session goes on under this token; the one before is good for nothing any more."""
+
+    token: str
+
+
+class PasskeyShown(Answer):
+    credentialId: str
+    label: str
+
+
+class MeShown(Answer):
+    """`sms` is the number, as much of it as its owner needs to know it; `recoveryCodes` counts those not used yet."""
+
+    accountId: AccountId
+    email: Email
+    kyc: KycState
+    kycCause: str
+    factors: list[FactorName]
+    sms: str | None
+    passkeys: list[PasskeyShown]
+    recoveryCodes: int
+    keys: int
+    apiAccess: Literal["ACTIVE", "SUSPENDED"]
+
+
+class TotpOffered(Answer):
+    """To be put into an authenticator, and confirmed with a code of it within ten minutes. `address` is for a QR
+    code."""
+
+    secret: str
+    address: str
+
+
+class PasskeyOptions(Answer):
+    """For `navigator.credentials`, as it wants them."""
+
+    options: dict[str, Any]
+
+
+class RecoveryCodes(Answer):
+    """They stand in this answer and never in another; those of the set before are good for nothing any more."""
+
+    codes: list[str]
+
+
+class StepUpShown(Answer):
+    """What has to be proven: a code by e-mail if `needsEmail`, and one of `factors`. `action` says it to people."""
+
+    id: str
+    action: str
+    factors: list[FactorName]
+    needsEmail: bool
+    proven: bool
+
+
+class StepUpWanted(Answer):
+    """Prove what `stepUp` names, then send the same request again with `X-Step-Up` and its id."""
+
+    error: Failure
+    stepUp: StepUpShown | None = None

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from sparekey.console.answers import Refused
+from sparekey.console.passwords import BUSY_SECONDS, PasswordsBusy
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.repeats import LONGEST, Repeats
 from sparekey.terms.reasons import Reason
@@ -31,6 +32,7 @@ _MEANINGS = {
     403: "Not allowed: in this mode, to this account as it is, or without a fresh proof.",
     404: "There is no such thing, or it is another account's.",
     409: "It is in the way of what exists already, or was asked for before under this Idempotency-Key.",
+    410: "The code or link was used before, or is too old.",
     413: "The body is too large.",
     415: "The body is not sent as JSON.",
     422: "The request has not the form that this document describes.",
@@ -140,10 +142,14 @@ def _invalid(message: str) -> HTTPException:
     return HTTPException(422, message)
 
 
-def once(repeats: Repeats) -> Callable[..., AsyncIterator[None]]:
-    """A dependency: what carries an Idempotency-Key is done once. A refusal frees the name again."""
+def once(repeats: Repeats, whose: Callable[[Request], str] = lambda request: "") -> Callable[..., AsyncIterator[None]]:
+    """A dependency: what carries an Idempotency-Key is done once. A refusal frees the name again.
+
+    `whose`: each has names of their own.
+    """
 
     async def guard(
+        request: Request,
         name: Annotated[
             str,
             Header(
@@ -156,13 +162,14 @@ def once(repeats: Repeats) -> Callable[..., AsyncIterator[None]]:
         if not name:
             yield
             return
-        refusal = repeats.take(name)
+        owner = whose(request)
+        refusal = repeats.take(name, owner)
         if refusal is not None:
             raise ManagementRefused(refusal)
         try:
             yield
         except (ManagementRefused, RequestValidationError, HTTPException):
-            repeats.release(name)
+            repeats.release(name, owner)
             raise
 
     return guard
@@ -191,7 +198,12 @@ def make_api(routers: list[APIRouter], tags: Mapping[str, str]) -> FastAPI:
 
     @api.exception_handler(ManagementRefused)
     async def refuse(request: Request, error: ManagementRefused) -> JSONResponse:
-        return _error(error.status, error.refusal.reason, str(error))
+        return _error(error.status, error.refusal.reason, str(error), _waiting(error.refusal), error.more)
+
+    @api.exception_handler(PasswordsBusy)
+    async def refuse_busy(request: Request, error: PasswordsBusy) -> JSONResponse:
+        refused = ManagementRefused(error.refusal)
+        return _error(refused.status, error.refusal.reason, str(refused), _waiting(error.refusal))
 
     @api.exception_handler(RequestValidationError)
     async def refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -213,11 +225,24 @@ def make_api(routers: list[APIRouter], tags: Mapping[str, str]) -> FastAPI:
     return api
 
 
-def _error(status: int, reason: Reason, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _waiting(refusal: Refusal) -> dict[str, str]:
+    """How long to wait, where that is known."""
+    if refusal.reason is Reason.SERVER_BUSY:
+        return {"Retry-After": str(BUSY_SECONDS)}
+    return {"Retry-After": str(refusal.facts[0])} if refusal.reason is Reason.SIGN_IN_LIMIT else {}
+
+
+def _error(
+    status: int,
+    reason: Reason,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> JSONResponse:
     # A message may repeat what was sent, and JSON can send halves of characters that UTF-8 cannot write.
     message = message.encode("utf-8", "backslashreplace").decode()
     sent = {"Cache-Control": "no-store", **(headers or {})}
     if status == 401:
         sent["WWW-Authenticate"] = "Bearer"
     document = {"reason": reason.slug, "message": message, "page": reason.page}
-    return JSONResponse({"error": document}, status_code=status, headers=sent)
+    return JSONResponse({"error": document, **(more or {})}, status_code=status, headers=sent)

@@ -86,3 +86,85 @@ class Duration(_Body):
 
 def proof_in(body: NewKey | Rotation) -> Proof | None:
     return None if body.proof is None else Proof(body.proof.nonce, body.proof.signature)
+
+
+# --- what account holders send ---------------------------------------------------------------------------------------
+
+_Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"])]
+_Password = Annotated[str, Field(max_length=1_000)]
+_Code = Annotated[str, Field(max_length=128, examples=["123456"])]
+_Token = Annotated[str, Field(max_length=200, description="From the link of a letter.")]
+
+
+class SignIn(_Body):
+    """`device` is what an earlier sign-in from here answered; without it a notice of a new device is sent."""
+
+    email: _Email
+    password: _Password
+    device: Annotated[str, Field(max_length=200)] = ""
+
+
+class SecondFactor(_Body):
+    """`code`: of an authenticator, an SMS or the recovery codes; for a passkey the browser's credential as JSON."""
+
+    factor: Literal["totp", "sms", "passkey", "recovery"]
+    code: Annotated[str, Field(max_length=20_000)]
+    device: Annotated[str, Field(max_length=200)] = ""
+
+
+class SignUp(_Body):
+    email: _Email
+    password: _Password
+
+
+class Confirmation(_Body):
+    token: _Token
+
+
+class Forgotten(_Body):
+    email: _Email
+
+
+class Reset(_Body):
+    token: _Token
+    password: _Password
+
+
+class PasswordChange(_Body):
+    old: _Password
+    new: _Password
+
+
+class FirstFactor(_Body):
+    """The password is wanted for an account's first factor; a further one needs a step-up instead."""
+
+    password: _Password = ""
+
+
+class SmsNumber(FirstFactor):
+    number: Annotated[str, Field(max_length=100, examples=["+44 7400 123456"])]
+
+
+class Code(_Body):
+    code: _Code
+
+
+class NewPasskey(_Body):
+    """`credential`: what `navigator.credentials.create` gave for the options, as JSON."""
+
+    label: _Text
+    credential: _Text
+
+
+class CodeWanted(_Body):
+    kind: Literal["email", "sms"]
+
+
+class Proofs(_Body):
+    """One second factor, and the code that was sent by e-mail where one is wanted."""
+
+    totp: _Code = ""
+    sms: _Code = ""
+    recovery: _Code = ""
+    passkey: _Text = ""
+    email: _Code = ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
@@ -28,7 +31,9 @@ _HTTP_OF_REASON = {
     Reason.OPERATOR_TOKEN_WRONG: 401,
     Reason.BODY_TOO_LARGE: 413,
     Reason.BODY_NOT_JSON: 415,
+    Reason.SETUP_OVER: 410,
     Reason.STEP_UP_REQUIRED: 403,
+    Reason.STEP_UP_UNKNOWN: 404,
     Reason.CSRF_WRONG: 403,
     Reason.KYC_MISSING: 403,
     Reason.FACTOR_MISSING: 403,
@@ -38,6 +43,7 @@ _HTTP_OF_REASON = {
     Reason.SESSION_UNKNOWN: 404,
     Reason.SERVER_BUSY: 503,
     Reason.FACTOR_LIMIT: 429,
+    Reason.CODE_LIMIT: 429,
     Reason.SIGN_IN_LIMIT: 429,
 }
 
@@ -49,3 +55,5 @@ class ManagementRefused(Exception):
         super().__init__(f"{refusal.explanation} {refusal.reason.fix}")
         self.refusal = refusal
         self.status = _HTTP_OF_REASON.get(refusal.reason, 400)
+        #: what an answer of the management API tells beside the error
+        self.more: Mapping[str, Any] = {}

@@ -17,21 +17,21 @@ LONGEST = 128
 class Repeats:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._seen: dict[str, None] = {}
+        self._seen: dict[tuple[str, str], None] = {}
 
-    def take(self, name: str) -> Refusal | None:
-        """None for a name that is new; it is taken from now on, also while its request is still at work."""
+    def take(self, name: str, owner: str = "") -> Refusal | None:
+        """None for a name that is new to its owner; it is taken from now on, also while its request is at work."""
         if len(name) > LONGEST or not (name.isascii() and name.isprintable()):
             return Refusal(
                 Reason.REQUEST_INVALID, (f"Idempotency-Key is longer than {LONGEST} characters or has odd ones.",)
             )
-        if name in self._seen:
+        if (owner, name) in self._seen:
             return Refusal(Reason.REQUEST_REPEATED)
         if len(self._seen) >= self._most:
             del self._seen[next(iter(self._seen))]
-        self._seen[name] = None
+        self._seen[owner, name] = None
         return None
 
-    def release(self, name: str) -> None:
+    def release(self, name: str, owner: str = "") -> None:
         """Its request was refused, so nothing was done: a better one may use the name."""
-        self._seen.pop(name, None)
+        self._seen.pop((owner, name), None)

@@ -701,6 +701,11 @@ class Reason(Enum):
         "This needs fresh proof that it is you: {0}.",
         "Prove the factors that are asked for, for this very act, and ask again within five minutes.",
     )
+    STEP_UP_UNKNOWN = (
+        "step-up-unknown",
+        "This session has no such step-up, or it is over.",
+        "Ask for the act again; the answer names a new one.",
+    )
     SIGN_IN_WRONG = (
         "sign-in-wrong",
         "No account has this e-mail address and this password.",

@@ -71,6 +71,7 @@ _MANAGEMENT = (
     Reason.PASSKEY_LIMIT,
     Reason.PASSKEY_COPIED,
     Reason.STEP_UP_REQUIRED,
+    Reason.STEP_UP_UNKNOWN,
     Reason.SIGN_IN_WRONG,
     Reason.SIGN_IN_LIMIT,
     Reason.SIGN_IN_REQUIRED,
