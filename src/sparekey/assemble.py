@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import importlib.resources
 import logging
 import os
@@ -38,15 +39,17 @@ from sparekey.console.env_files import EnvFileRefused, check_ignored, read_env
 from sparekey.console.explained import Explanations
 from sparekey.console.factors import Factors
 from sparekey.console.greeting import greeting, tls_lines
+from sparekey.console.identity import Identity
 from sparekey.console.letters import Letters
 from sparekey.console.management import Management
 from sparekey.console.own_factors import OwnFactors
 from sparekey.console.pages import reasons
-from sparekey.console.pages.shell import NobodySignedIn, Shell
+from sparekey.console.pages.shell import Shell
 from sparekey.console.passkeys import Passkeys
 from sparekey.console.passwords import Passwords
 from sparekey.console.receipts import Receipts
 from sparekey.console.refused import ManagementRefused
+from sparekey.console.sessions import OPERATOR, Sessions
 from sparekey.console.step_up import StepUps
 from sparekey.console.verification import Verification
 from sparekey.console.writing import AccessWriter
@@ -105,6 +108,7 @@ from sparekey.storage.journal import Durability, SqliteJournal
 from sparekey.storage.journal_opening import OpenJournal, open_journal
 from sparekey.storage.key_maker import KeyMaker
 from sparekey.storage.recordings import load as load_recording
+from sparekey.storage.sessions import SessionFile, open_sessions
 from sparekey.storage.snapshots import SnapshotFolder, SnapshotSchedule, snapshot_process
 from sparekey.storage.vault import SecretUnavailable, Vault, open_vault
 from sparekey.storage.verify import verify
@@ -132,6 +136,7 @@ _MACHINES_FACTORY = "sparekey.assemble:make_machines"
 _GC_THRESHOLDS = (50_000, 20, 50)
 _SAVE_SECONDS = 1.0
 _SIGN_SECONDS = 60.0
+_TIDY_SECONDS = 60.0
 _RENEW_SECONDS = 3_600.0
 
 
@@ -262,9 +267,11 @@ class Running:
         self._make_sequencer()
         self._make_delivery()
         self._make_factors()
+        self._make_identity()
         self._make_wire()
         self._management.finish_deletions()
         await self._verification.finish()
+        self._identity.begin()
         self._submit_first_commands()
         self._make_server()
         await self._write_files(demo)
@@ -378,12 +385,15 @@ class Running:
             self._closing.callback(passing.cleanup)
             archive_path, calls_path = Path(passing.name, "archive.db"), Path(passing.name, "calls")
             self._vault = Vault(":memory:", data.key_encryption_key)
+            self._session_file = SessionFile(":memory:")
         else:
             self._vault = open_vault(data, position)
+            self._session_file = open_sessions(data.sessions_path)
         self._closing.callback(self._vault.close)
         documents_path = ":memory:" if self._in_memory else data.documents_path
         self._documents = DocumentVault(documents_path, data.key_encryption_key)
         self._closing.callback(self._documents.close)
+        self._closing.callback(self._session_file.close)
         self._archive = open_archive(archive_path, self._assets_of, position, self._pending)
         self._closing.callback(self._archive.stop)
         self._ledger = IpLedger(self._policy, frozenset() if self.settings.wire_strict else cancels_of(self._routes))
@@ -522,6 +532,28 @@ class Running:
         self._passwords, self._codes = passwords, codes
         self._factors, self._step_ups, self._own_factors = factors, step_ups, own_factors
 
+    def _make_identity(self) -> None:
+        now_us = self._clocks.policy_us
+        self._sessions = Sessions(self._session_file, self._epoch_of, now_us)
+        self._identity = Identity(
+            AccessWriter(self._sequencer),
+            self._access,
+            self._vault,
+            self._sessions,
+            self._passwords,
+            self._factors,
+            self._letters,
+            self._outbox,
+            now_us,
+        )
+
+    def _epoch_of(self, account_id: int) -> int | None:
+        """What a session must be of to count. The operator's change with the operator's token."""
+        if account_id == OPERATOR:
+            return int.from_bytes(hashlib.sha256(self.operator_token.encode()).digest()[:6])
+        account = self._access.account(account_id)
+        return None if account is None else account.epoch
+
     # --- who is served, and with what --------------------------------------------------------------------------------
 
     def _make_wire(self) -> None:
@@ -558,6 +590,7 @@ class Running:
             clocks,
             self._calls,
             sandbox=self.settings.mode == "sandbox",
+            passwords=self._passwords,
         )
         self._management.on_erase = self._forget_account
         self._verification = Verification(
@@ -575,6 +608,7 @@ class Running:
         """The account was erased: what is held of it apart from the vault goes, too."""
         for to in reached_at:
             self._outbox.forget(to)
+        self._sessions.forget_account(account_id)
         await self._verification.forget_account(account_id)
 
     def _open_secret(self, key: Key) -> bytes | None:
@@ -657,7 +691,7 @@ class Running:
             "tally": tally,
         }
         bans = Bans(self._ledger, self._clocks)
-        shell = Shell(NobodySignedIn(), self._management.email_of, self._clocks.policy_us, facts=facts)
+        shell = Shell(self._sessions, self._management.email_of, self._clocks.policy_us, facts=facts)
         console = make_console(self._management, bans, self._receipts, self.operator_token, shell, self._pages(shell))
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
         self._server = HttpServer(
@@ -701,8 +735,18 @@ class Running:
         if self._replay is not None:
             self._replay.start()
         self._tasks.append(self._loop.create_task(self._keep_counts()))
+        self._tasks.append(self._loop.create_task(self._tidy()))
         if self._signer is not None:
             self._tasks.append(self._loop.create_task(_sign_when_idle(self._signer)))
+
+    async def _tidy(self) -> None:
+        """Once a minute: forget sign-ups, sessions and links that have run out."""
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            try:
+                self._identity.tidy()
+            except Exception:
+                _log.exception("what has run out was not forgotten")
 
     async def _keep_counts(self) -> None:
         """Once a second: let the ledger see the clock, and save what changed."""

@@ -16,8 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from sparekey.console.answers import Refused
-from sparekey.console.passwords import BUSY_SECONDS, PasswordsBusy
-from sparekey.console.refused import ManagementRefused
+from sparekey.console.refused import ManagementRefused, retry_headers
 from sparekey.console.repeats import LONGEST, Repeats
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
@@ -198,12 +197,7 @@ def make_api(routers: list[APIRouter], tags: Mapping[str, str]) -> FastAPI:
 
     @api.exception_handler(ManagementRefused)
     async def refuse(request: Request, error: ManagementRefused) -> JSONResponse:
-        return _error(error.status, error.refusal.reason, str(error), _waiting(error.refusal), error.more)
-
-    @api.exception_handler(PasswordsBusy)
-    async def refuse_busy(request: Request, error: PasswordsBusy) -> JSONResponse:
-        refused = ManagementRefused(error.refusal)
-        return _error(refused.status, error.refusal.reason, str(refused), _waiting(error.refusal))
+        return _error(error.status, error.refusal.reason, str(error), retry_headers(error.refusal), error.more)
 
     @api.exception_handler(RequestValidationError)
     async def refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -223,13 +217,6 @@ def make_api(routers: list[APIRouter], tags: Mapping[str, str]) -> FastAPI:
         return JSONResponse({"error": {"reason": "internal-error", "message": message}}, status_code=500)
 
     return api
-
-
-def _waiting(refusal: Refusal) -> dict[str, str]:
-    """How long to wait, where that is known."""
-    if refusal.reason is Reason.SERVER_BUSY:
-        return {"Retry-After": str(BUSY_SECONDS)}
-    return {"Retry-After": str(refusal.facts[0])} if refusal.reason is Reason.SIGN_IN_LIMIT else {}
 
 
 def _error(

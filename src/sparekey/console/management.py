@@ -11,8 +11,6 @@ from base64 import b32encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from argon2 import PasswordHasher
-
 from sparekey.access.commands import (
     AdvanceClock,
     CreateAccount,
@@ -28,6 +26,7 @@ from sparekey.access.commands import (
 from sparekey.access.state import AccessState, Account, Key
 from sparekey.console.holders import email_vault_id, normalised_email, subject_of
 from sparekey.console.key_acts import KeyActs, KeyWish, Proof, Restrictions, document_of
+from sparekey.console.passwords import Passwords
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.writing import AccessWriter
 from sparekey.sequencer.clocks import Clocks
@@ -68,6 +67,7 @@ class Management:
         calls: CallLog,
         *,
         sandbox: bool,
+        passwords: Passwords | None = None,
     ) -> None:
         self._sequencer = sequencer
         self._access = access
@@ -82,7 +82,7 @@ class Management:
         self.acts = KeyActs(self._writer, access, self._key_maker, clocks, calls, loopback_allowed=sandbox)
         #: Told of each account that was erased, and of its e-mail address and number, for what else is held of it.
         self.on_erase: Callable[[int, Sequence[str]], Awaitable[None]] = _hold_nothing
-        self._hasher = PasswordHasher()  # argon2id with the library's current recommendation
+        self._passwords = passwords if passwords is not None else Passwords()
 
     # --- accounts ----------------------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class Management:
         address = _normalised(email)
         amounts = self._amounts(fund or {})
         password = secrets.token_urlsafe(18)
-        password_hash = await asyncio.to_thread(self._hasher.hash, password)
+        password_hash = await self._passwords.hash(password)
         digest = self._vault.digest(address)
         if self._access.account_by_email(digest) is not None:
             raise ManagementRefused(Refusal(Reason.ACCOUNT_EXISTS))
@@ -128,7 +128,7 @@ class Management:
         self._need_sandbox()
         account = self._account(email)
         password = secrets.token_urlsafe(18)
-        password_hash = await asyncio.to_thread(self._hasher.hash, password)
+        password_hash = await self._passwords.hash(password)
         subject = subject_of(account.account_id)
         totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
         # Sealed under the same ids as before, which replaces the old ones.

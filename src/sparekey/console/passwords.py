@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from zxcvbn import zxcvbn
 
+from sparekey.console.refused import ManagementRefused
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
@@ -34,8 +35,6 @@ LEAST_SCORE: Final = 3
 _LOOKED_AT = 64
 #: How many may wait for the thread.
 MOST_WAITING: Final = 40
-#: What a caller that was refused as busy is told to wait: about as long as the whole queue takes.
-BUSY_SECONDS: Final = 5
 
 
 class Cost(NamedTuple):
@@ -49,12 +48,11 @@ class Cost(NamedTuple):
 CHEAP: Final = Cost(passes=1, memory_kib=8)
 
 
-class PasswordsBusy(Exception):
+class PasswordsBusy(ManagementRefused):
     """More ask for the thread than may wait for it. The same for whoever asks, and about nobody's password."""
 
     def __init__(self) -> None:
-        self.refusal = Refusal(Reason.SERVER_BUSY)
-        super().__init__(self.refusal.explanation)
+        super().__init__(Refusal(Reason.SERVER_BUSY))
 
 
 class Passwords:

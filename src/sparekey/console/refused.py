@@ -9,6 +9,7 @@ from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
 _HTTP_OF_REASON = {
+    Reason.PASSWORD_WRONG: 403,
     Reason.ACCOUNT_UNKNOWN: 404,
     Reason.KEY_UNKNOWN: 404,
     Reason.BAN_UNKNOWN: 404,
@@ -48,12 +49,30 @@ _HTTP_OF_REASON = {
 }
 
 
+#: What a caller that was refused as busy is told to wait: about as long as a whole queue of passwords takes.
+_BUSY_SECONDS = 5
+
+
+def status_of(refusal: Refusal) -> int:
+    """The HTTP status that fits the refusal."""
+    return _HTTP_OF_REASON.get(refusal.reason, 400)
+
+
+def retry_headers(refusal: Refusal) -> dict[str, str]:
+    """`Retry-After`, where waiting helps and it is known how long."""
+    if refusal.reason is Reason.SERVER_BUSY:
+        return {"Retry-After": str(_BUSY_SECONDS)}
+    if refusal.reason is Reason.SIGN_IN_LIMIT:
+        return {"Retry-After": str(refusal.facts[0])}
+    return {}
+
+
 class ManagementRefused(Exception):
     """A refusal on its way to the caller, with the HTTP status that fits it."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal.explanation} {refusal.reason.fix}")
         self.refusal = refusal
-        self.status = _HTTP_OF_REASON.get(refusal.reason, 400)
+        self.status = status_of(refusal)
         #: what an answer of the management API tells beside the error
         self.more: Mapping[str, Any] = {}

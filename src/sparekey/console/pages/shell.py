@@ -21,6 +21,8 @@ from starlette.routing import Route
 from sparekey.console.pages.forms import LARGEST_FORM, Form, FormRefused, read_form
 from sparekey.console.pages.spelling import make_environment
 from sparekey.console.pages.static_files import StaticFiles
+from sparekey.console.refused import ManagementRefused, retry_headers, status_of
+from sparekey.terms.refusals import Refusal
 
 SESSION_COOKIE: Final = "sparekey_session"
 OPERATOR_COOKIE: Final = "sparekey_operator"
@@ -215,6 +217,14 @@ class Shell:
             return JSONResponse({"error": {"reason": _SLUGS.get(status, "request-invalid"), "message": text}}, status)
         return self.page(request, "refused.html", status=status, title=title, text=text, fix=fix)
 
+    def refused(self, request: Request, refusal: Refusal) -> Response:
+        """The same, for a refusal that no form shows beside what was typed."""
+        answer = self.refusal_page(
+            request, status_of(refusal), "This was not done", refusal.explanation, refusal.reason.fix
+        )
+        answer.headers.update(retry_headers(refusal))
+        return answer
+
     # --- forms -------------------------------------------------------------------------------------------------------
 
     async def form(self, request: Request, most_bytes: int = LARGEST_FORM) -> Form:
@@ -261,6 +271,7 @@ class Shell:
         own = [self.static.route(), Route("/theme", self._choose_theme, methods=["POST"])]
         handlers: dict[Any, Any] = {
             FormRefused: self._refuse_form,
+            ManagementRefused: self._refuse,
             HTTPException: self._refuse_http,
             Exception: self._admit_failure,
         }
@@ -280,6 +291,10 @@ class Shell:
         assert isinstance(error, FormRefused)
         fix = "Go back, reload the page and send the form again."
         return self.refusal_page(request, error.status, "This form was not accepted", str(error), fix)
+
+    async def _refuse(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, ManagementRefused)
+        return self.refused(request, error.refusal)
 
     async def _refuse_http(self, request: Request, error: HTTPException) -> Response:
         title, text, fix = _ERRORS.get(error.status_code, ("This did not work", str(error.detail), ""))
