@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sparekey.access.commands import (
+    AddPasskey,
     AdvanceClock,
     CreateAccount,
     CreateKey,
@@ -25,10 +26,13 @@ from sparekey.access.commands import (
     DisableKey,
     EditKey,
     EnableKey,
+    EnrolSms,
     EnrolTotp,
     EraseAccount,
     PanicKeys,
     RecordStrike,
+    RemovePasskey,
+    RemoveSms,
     RemoveTotp,
     RestoreAccess,
     RotateKey,
@@ -41,7 +45,7 @@ from sparekey.access.events import KeyRotated
 from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger
 from sparekey.access.shard import AccessShard
-from sparekey.access.state import NEVER_US
+from sparekey.access.state import FACTORS, NEVER_US
 from sparekey.terms.admissions import Admission
 from sparekey.terms.clocktime import DAY_US, HOUR_US
 from sparekey.terms.permissions import Permission
@@ -69,7 +73,7 @@ class Person:
     account_id: int
     name: str
     approved: bool = True
-    factor: bool = True
+    factors: list[str] = dataclasses.field(default_factory=lambda: ["totp"])
     suspended: bool = False
     erased: bool = False
     strikes: list[int] = dataclasses.field(default_factory=list)
@@ -100,7 +104,7 @@ class Card:
         owner = self.owner
         return (
             not (self.deleted or self.disabled or self.dead(now_us) or owner.suspended or owner.erased)
-            and (self.mask == READ or (owner.approved and owner.factor))
+            and (self.mask == READ or (owner.approved and bool(owner.factors)))
             and (ip == HOME or not self.listed)
             and self.mask & bit == bit
         )
@@ -184,7 +188,7 @@ class KeyLives(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.people))
 
     def fit(self, owner: Person) -> bool:
-        return owner.approved and owner.factor and not owner.suspended and not owner.erased
+        return owner.approved and bool(owner.factors) and not owner.suspended and not owner.erased
 
     def new_card(self, owner: Person, mask: int, listed: bool, line: int = 0) -> tuple[Card, str]:
         name = f"key {len(self.cards)} of {len(self.journal)}"
@@ -295,8 +299,12 @@ class KeyLives(RuleBasedStateMachine):
             self.expect(SetKyc(owner.account_id, data.draw(st.sampled_from(["pending", "rejected"]))), there)
             owner.approved = False
         elif trouble == "factor":
-            self.expect(RemoveTotp(owner.account_id), there and owner.factor)
-            owner.factor = False
+            factor, proof = data.draw(st.sampled_from(FACTORS)), data.draw(st.sampled_from(["", "recovery", *FACTORS]))
+            on = factor in owner.factors and (proof in ("", "recovery") or proof in owner.factors)
+            accepted = there and on and (len(owner.factors) > 1 or proof in ("", "recovery", factor))
+            self.expect(self.removal(owner, factor, proof), accepted)
+            if accepted:
+                owner.factors.remove(factor)
         elif trouble == "suspension":
             self.expect(SuspendAccess(owner.account_id, "the operator says so"), there)
             owner.suspended = True
@@ -315,14 +323,28 @@ class KeyLives(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def all_is_well(self, data: st.DataObject) -> None:
-        """The owner proves who they are, enrols an authenticator, and the operator lets them back in."""
+        """The owner proves who they are, enrols a factor, and the operator lets them back in."""
         owner = self.person(data)
         there = not owner.erased
         self.expect(SetKyc(owner.account_id, "approved"), there)
-        self.expect(EnrolTotp(owner.account_id, "totp/another"), there)
+        factor = data.draw(st.sampled_from(FACTORS))
+        known = factor == "passkey" and factor in owner.factors
+        self.expect(self.enrolment(owner, factor), there and not known)
         self.expect(RestoreAccess(owner.account_id, "mended"), there)
         owner.strikes = [] if owner.suspended else owner.strikes
-        owner.approved, owner.factor, owner.suspended = True, True, False
+        owner.approved, owner.suspended = True, False
+        if factor not in owner.factors:
+            owner.factors.append(factor)
+
+    def enrolment(self, owner: Person, factor: str) -> Any:
+        if factor == "passkey":
+            return AddPasskey(owner.account_id, f"key-of-{owner.account_id}", "cose", 0, "laptop")
+        return (EnrolTotp if factor == "totp" else EnrolSms)(owner.account_id, f"{factor}/another")
+
+    def removal(self, owner: Person, factor: str, proof: str) -> Any:
+        if factor == "passkey":
+            return RemovePasskey(owner.account_id, f"key-of-{owner.account_id}", proof)
+        return (RemoveTotp if factor == "totp" else RemoveSms)(owner.account_id, proof)
 
     def cards_of(self, owner: Person) -> list[Card]:
         return [card for card in self.cards if card.owner is owner]

@@ -235,13 +235,13 @@ def use_recovery_code(state: AccessState, command: UseRecoveryCode, now_us: int)
 
 def _removal(account: Account, factor: str, proved_by: str, removed: Any, now_us: int) -> Decision:
     """What removing a factor leads to. `factor` is the kind that goes; empty if another of its kind stays."""
-    left = [one for one in account.factors if one != factor]
+    last = account.factors == [factor]
+    if last and proved_by not in ("", factor, "recovery"):
+        return Refusal(Reason.FACTOR_LAST, (factor,))
     if proved_by and proved_by not in (*account.factors, "recovery"):
         return Refusal(Reason.REQUEST_INVALID, (f"{proved_by[:64]} is no second factor that is on.",))
-    if left:
+    if not last:
         return (removed,)
-    if proved_by not in ("", factor, "recovery"):
-        return Refusal(Reason.FACTOR_LAST, (factor,))
     held = WithdrawalsHeld(account.account_id, now_us + WITHDRAWALS_HELD_US)
     if not account.recovery_vault_id:
         return removed, held
