@@ -44,7 +44,10 @@ from sparekey.console.letters import Letters
 from sparekey.console.management import Management
 from sparekey.console.own_factors import OwnFactors
 from sparekey.console.pages import reasons
+from sparekey.console.pages.sessions import SessionPages
 from sparekey.console.pages.shell import Shell
+from sparekey.console.pages.signing_in import SigningIn
+from sparekey.console.pages.verifying import Verifying
 from sparekey.console.passkeys import Passkeys
 from sparekey.console.passwords import Passwords
 from sparekey.console.receipts import Receipts
@@ -703,7 +706,15 @@ class Running:
 
     def _pages(self, shell: Shell) -> list[Route]:
         """Of every topic."""
-        return [*reasons.routes(shell, Explanations())]
+        factors, codes, step_ups = self._factors, self._codes, self._step_ups
+        letters_stay = self.settings.smtp is None
+        verifying = Verifying(shell, step_ups, factors, codes, self._sessions)
+        return [
+            *reasons.routes(shell, Explanations()),
+            *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay).routes(),
+            *SessionPages(shell, self._identity, factors, step_ups, verifying).routes(),
+            *verifying.routes(),
+        ]
 
     def _part_with(self, ip: str) -> None:
         """The address was just banned, in the middle of a call. Its streams end with their next look at the clock."""

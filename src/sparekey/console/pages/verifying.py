@@ -98,7 +98,8 @@ class Verifying:
             return self._over(request)
         session, token = renewed
         answer: Response = await step_up.then(request, step_up.id)
-        self._shell.set_cookie(request, answer, SESSION_COOKIE, token)
+        if not _sets(answer, SESSION_COOKIE):  # the act may have put the session under a token of its own
+            self._shell.set_cookie(request, answer, SESSION_COOKIE, token)
         return answer
 
     def _page(
@@ -132,3 +133,7 @@ class Verifying:
             "It was finished already, is too old, or was begun in another session. Nothing was done now.",
             "Begin anew from the page that wants it.",
         )
+
+
+def _sets(answer: Response, cookie: str) -> bool:
+    return any(value.startswith(f"{cookie}=") for value in answer.headers.getlist("set-cookie"))
