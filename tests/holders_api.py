@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sparekey.access.one_time import code_at, step_at
 from sparekey.console.api_contract import make_api
-from sparekey.console.api_me import me_routes
+from sparekey.console.api_me import Steps, me_routes
 from sparekey.console.api_session import session_routes
 from sparekey.console.codes import Codes
 from sparekey.console.factors import Factors
@@ -85,10 +85,13 @@ class HoldersApi(Office):
             now_us,
         )
         self.identity.begin()
+        steps = Steps(self.step_ups, self.real_factors)
         self.api = make_api(
             [
                 *session_routes(self.identity, self.sessions, self.real_factors),
-                *me_routes(self.access, self.identity, self.sessions, self.real_factors, own_factors, self.step_ups),
+                *me_routes(
+                    self.access, self.identity, self.sessions, self.real_factors, own_factors, self.step_ups, steps
+                ),
             ],
             {},
         )

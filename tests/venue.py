@@ -141,6 +141,20 @@ class Venue:
         )
         return Credentials(document["apiKey"], document["secretKey"] or "", private_pem, email)
 
+    def sessions_of(self, email: str) -> tuple[dict[str, str], str]:
+        """Tokens of a "full" session of the account and of a "half" one; and the handle of a third."""
+        running = self._running
+        account_id: int = self.ask("GET", f"/accounts/{urllib.parse.quote(email)}")["accountId"]
+        who: dict[str, Any] = {"ip": "127.0.0.1", "agent": "", "proven": ("password",)}
+
+        async def open_them() -> tuple[dict[str, str], str]:
+            sessions = running._sessions
+            tokens = {"full": sessions.open(account_id, **who)[1], "half": sessions.open_half(account_id, **who)[1]}
+            return tokens, sessions.open(account_id, **who)[0].handle
+
+        opened: tuple[dict[str, str], str] = self._await(open_them())
+        return opened
+
     def delete_key(self, key: Credentials) -> None:
         self.ask("DELETE", f"/keys/{key.api_key}")
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from fastapi import APIRouter
 from starlette.routing import Route
 
 from sparekey.access.gate import Gate
@@ -32,6 +33,10 @@ from sparekey.access.limits import IpLedger, LimitPolicy, parse_profile
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
 from sparekey.console.api import make_console
+from sparekey.console.api_me import Steps, me_routes
+from sparekey.console.api_operator import operator_routes
+from sparekey.console.api_session import session_routes
+from sparekey.console.api_verification import own_verification_routes
 from sparekey.console.bans import Bans
 from sparekey.console.codes import Codes
 from sparekey.console.demo import DemoFiles, prepare_demo, read_operator_token, write_operator
@@ -695,7 +700,7 @@ class Running:
         }
         bans = Bans(self._ledger, self._clocks)
         shell = Shell(self._sessions, self._management.email_of, self._clocks.policy_us, facts=facts)
-        console = make_console(self._management, bans, self._receipts, self.operator_token, shell, self._pages(shell))
+        console = make_console(self._api(bans), shell, self._pages(shell))
         self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
         self._server = HttpServer(
             self._application,
@@ -703,6 +708,24 @@ class Running:
             upgrades=(ApiService(sockets, self._websocket_api), Streams(sockets, market)),
             **shared,
         )
+
+    def _api(self, bans: Bans) -> list[APIRouter]:
+        """The operator's part of the management API, and the account holders'."""
+        steps = Steps(self._step_ups, self._factors)
+        return [
+            *operator_routes(self._management, bans, self._receipts, self._verification, self.operator_token),
+            *session_routes(self._identity, self._sessions, self._factors),
+            *me_routes(
+                self._access,
+                self._identity,
+                self._sessions,
+                self._factors,
+                self._own_factors,
+                self._step_ups,
+                steps,
+            ),
+            *own_verification_routes(self._access, self._sessions, self._verification),
+        ]
 
     def _pages(self, shell: Shell) -> list[Route]:
         """Of every topic."""

@@ -228,7 +228,7 @@ def test_what_carries_an_idempotency_key_is_done_once_for_each_account() -> None
         await api.sign_up()
         await api.enter()
         first = {"Idempotency_Key": "one"}
-        assert (await api.ask("POST", "/me/factors/totp", {"password": "x" * 12}, **first)).status == 400
+        assert (await api.ask("POST", "/me/factors/totp", {"password": "x" * 12}, **first)).status == 403
         await api.done("POST", "/me/factors/totp", {"password": PASSWORD}, **first)
         again = await api.ask("POST", "/me/factors/totp", {"password": PASSWORD}, **first)
         assert (again.status, again.reason) == (409, "request-repeated")

@@ -1,4 +1,5 @@
-"""The management API takes the operator's token and nothing else: no API key, signed or not, and no part of a token."""
+"""The management API takes the operator's token, or a holder's session, and nothing else: no API key, signed or not,
+and no part of a token."""
 
 from __future__ import annotations
 
@@ -28,13 +29,18 @@ def ask(venue: Venue, method: str, path: str, headers: Mapping[str, str], body: 
         connection.close()
 
 
-def routes(venue: Venue) -> Iterator[tuple[str, str]]:
-    """Every route there is, as the API describes itself."""
+#: What people ask for who cannot have a token yet.
+OPEN_TO_ALL = {("POST", f"{PREFIX}/{path}") for path in ("sign-up", "sign-up/confirm", "session", "forgotten", "reset")}
+REASONS = {"operatorToken": "operator-token-wrong", "sessionToken": "sign-in-required"}
+
+
+def routes(venue: Venue) -> Iterator[tuple[str, str, str]]:
+    """Method, path and kind of token ("": none) of every route there is, as the API describes itself."""
     status, text = ask(venue, "GET", f"{PREFIX}/openapi.json", {})
     assert status == 200
     for path, operations in json.loads(text)["paths"].items():
-        for method in operations:
-            yield method.upper(), path
+        for method, operation in operations.items():
+            yield method.upper(), path, next(iter(operation.get("security", [{"": []}])[0]))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +53,13 @@ def test_every_route_is_closed_without_the_token_whatever_else_is_sent(lenient_v
     signed = f"{query}&signature={sign(key, query)}"
     found = list(routes(lenient_venue))
     assert len(found) >= 10
-    for method, path in found:
+    assert {(method, path) for method, path, kind in found if not kind} == OPEN_TO_ALL
+    for method, path, kind in found:
+        if not kind:
+            continue
         filled = path.replace("{email}", urllib.parse.quote(key.email)).replace("{api_key}", key.api_key)
-        filled = filled.replace("{ip}", "127.0.0.1")
+        for name in ("ip", "handle", "credential_id", "step_up_id"):
+            filled = filled.replace(f"{{{name}}}", "127.0.0.1")
         assert "{" not in filled
         for headers in (
             {},
@@ -61,7 +71,15 @@ def test_every_route_is_closed_without_the_token_whatever_else_is_sent(lenient_v
             for target in (filled, f"{filled}?{signed}"):
                 status, text = ask(lenient_venue, method, target, headers)
                 assert status == 401, (method, target, headers, text)
-                assert json.loads(text)["error"]["reason"] == "operator-token-wrong"
+                assert json.loads(text)["error"]["reason"] == REASONS[kind]
+
+
+def test_each_token_opens_its_own_routes_alone(lenient_venue: Venue) -> None:
+    """The operator of a guarded server acts for nobody, so their token is nobody's session."""
+    token = {"Authorization": f"Bearer {lenient_venue._running.operator_token}"}
+    for method, path, kind in routes(lenient_venue):
+        if kind == "sessionToken":
+            assert ask(lenient_venue, method, path, token)[0] == 401, (method, path)
 
 
 def test_nothing_but_the_whole_token_opens(lenient_venue: Venue) -> None:

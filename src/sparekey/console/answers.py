@@ -293,3 +293,44 @@ class StepUpWanted(Answer):
 
     error: Failure
     stepUp: StepUpShown | None = None
+
+
+# --- identity checks -------------------------------------------------------------------------------------------------
+
+
+class VerificationState(Answer):
+    """`cause` is why an application was rejected. `sinceMs` is when the state came to be; none: it never changed."""
+
+    state: KycState
+    cause: str
+    sinceMs: Ms | None
+
+
+class ApplicationRefused(Answer):
+    """`fields` says what is wrong with which field, all at once."""
+
+    error: Failure
+    fields: dict[str, str] = {}
+
+
+class ApplicationWaiting(Answer):
+    accountId: AccountId
+    email: Email
+    sinceMs: Ms
+
+
+class ApplicationShown(Answer):
+    """What an account holder handed in. All of it is none where the sealed application cannot be opened."""
+
+    accountId: AccountId
+    email: Email
+    application: str
+    state: KycState
+    submittedMs: Ms | None
+    surname: str | None
+    givenNames: str | None
+    birthDate: str | None
+    country: str | None
+    documentType: str | None
+    number: str | None
+    expires: str | None

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+from fastapi import APIRouter
 from starlette.routing import Route
 
+from sparekey.console import api_me, api_operator, api_session
 from sparekey.console.api_contract import PREFIX, make_api
-from sparekey.console.api_operator import TAGS, operator_routes
-from sparekey.console.bans import Bans
-from sparekey.console.management import Management
 from sparekey.console.pages import front_page
 from sparekey.console.pages.shell import Shell
-from sparekey.console.receipts import Receipts
 
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,17 +19,12 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
-def make_console(
-    management: Management,
-    bans: Bans,
-    receipts: Receipts,
-    operator_token: str,
-    shell: Shell,
-    pages: Sequence[Route] = (),
-) -> Asgi:
-    """The management API, and `pages` on the shell besides the shell's own."""
-    api = make_api(operator_routes(management, bans, receipts, operator_token), TAGS)
-    return beside(api, shell.application([*front_page.routes(shell), *pages]))
+_TAGS = {**api_session.TAGS, **api_me.TAGS, **api_operator.TAGS}
+
+
+def make_console(routers: Sequence[APIRouter], shell: Shell, pages: Sequence[Route] = ()) -> Asgi:
+    """The management API of these routers, and `pages` on the shell besides the shell's own."""
+    return beside(make_api(routers, _TAGS), shell.application([*front_page.routes(shell), *pages]))
 
 
 def beside(api: Asgi, pages: Asgi) -> Asgi:

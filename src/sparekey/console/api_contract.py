@@ -6,7 +6,7 @@ A caller without the right to call is told so before anything else of the reques
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Request, Response
@@ -41,11 +41,15 @@ _MEANINGS = {
 _DESCRIPTION = """
 Accounts, keys, identity checks, bans, clocks and logs of one Sparekey server.
 
-An **operator** sends the token of `operator.env`; an API key can never call this. A refusal is
-`{"error": {"reason", "message", "page"}}`: `reason` is permanent and for programs, `message` for people, and `page`
-explains it. A method that a path does not have is 405 in the same form. A change that carries an `Idempotency-Key` is
-made once, however often it is sent. What the server cannot read as HTTP, it answers before this API sees it: 408, 413,
-431 or 503 with `{"code", "msg"}`.
+An **operator** sends the token of `operator.env`. An **account holder** signs in (`POST /session`) and sends the
+session's token. Both go into `Authorization: Bearer`; an API key can never call this. What matters wants proof afresh:
+such a request is answered 403 with a `stepUp`, which says what is to be proven for exactly this act; after that the
+same request is sent again with `X-Step-Up` and its id.
+
+A refusal is `{"error": {"reason", "message", "page"}}`: `reason` is permanent and for programs, `message` for people,
+and `page` explains it. A method that a path does not have is 405 in the same form. A change that carries an
+`Idempotency-Key` is made once, however often it is sent. What the server cannot read as HTTP, it answers before this
+API sees it: 408, 413, 431 or 503 with `{"code", "msg"}`.
 """
 
 
@@ -177,7 +181,7 @@ def once(repeats: Repeats, whose: Callable[[Request], str] = lambda request: "")
 # --- the application -------------------------------------------------------------------------------------------------
 
 
-def make_api(routers: list[APIRouter], tags: Mapping[str, str]) -> FastAPI:
+def make_api(routers: Sequence[APIRouter], tags: Mapping[str, str]) -> FastAPI:
     """The application of these routers, which answers every error in one form."""
     api = FastAPI(
         title="Sparekey management API",

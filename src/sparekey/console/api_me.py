@@ -6,6 +6,8 @@ its owner proves that, and sends the same request again with the step-up's id in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request
@@ -13,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request
 from sparekey.access.state import AccessState
 from sparekey.console import answers
 from sparekey.console.api_contract import PREFIX, once, refusals, routed
-from sparekey.console.api_session import TOKEN, Here, bearers, granted, passkey_options, visitor
+from sparekey.console.api_session import TOKEN, Here, bearers, granted, passkey_options, visitor, whose
 from sparekey.console.bodies import Code, CodeWanted, FirstFactor, NewPasskey, PasswordChange, Proofs, SmsNumber
 from sparekey.console.factors import Factors
 from sparekey.console.identity import Identity
@@ -31,6 +33,7 @@ TAGS = {
 }
 
 T = TypeVar("T")
+_UNPROVEN = Refusal(Reason.STEP_UP_REQUIRED, ("nothing was proven yet",))
 StepUpHeader = Annotated[
     str,
     Header(alias="X-Step-Up", max_length=64, description="The id of a step-up that was proven for this very request."),
@@ -45,12 +48,6 @@ def wanting_step_up(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return documented
 
 
-def whose(request: Request) -> str:
-    """Idempotency keys are each account's own."""
-    session: Session = request.state.session
-    return str(session.account_id)
-
-
 class Steps:
     """Opens a step-up where one is missing."""
 
@@ -62,10 +59,29 @@ class Steps:
         """What a service answered. If it wanted a step-up for this action, the refusal carries one."""
         if not isinstance(outcome, Refusal):
             return outcome
-        refused = ManagementRefused(outcome)
         if outcome.reason is Reason.STEP_UP_REQUIRED and isinstance(action, Action):
-            refused.more = {"stepUp": self.document(granted(self._step_ups.begin(session, action)))}
-        raise refused
+            raise self.wanted(session, action, outcome)
+        raise ManagementRefused(outcome)
+
+    @contextmanager
+    def opening(self, session: Session, action: Action) -> Iterator[None]:
+        """The same for services that raise."""
+        try:
+            yield
+        except ManagementRefused as refused:
+            if refused.refusal.reason is Reason.STEP_UP_REQUIRED:
+                raise self.wanted(session, action, refused.refusal) from None
+            raise
+
+    def wanted(self, session: Session, action: Action, refusal: Refusal = _UNPROVEN) -> ManagementRefused:
+        refused = ManagementRefused(refusal)
+        refused.more = {"stepUp": self.document(granted(self._step_ups.begin(session, action)))}
+        return refused
+
+    def is_proven(self, session: Session, step_up_id: str, action: Action) -> bool:
+        """Whether this step-up would be taken for the action."""
+        step_up = self._step_ups.find(step_up_id, session)
+        return step_up is not None and step_up.proved_us > 0 and step_up.action == action
 
     def document(self, step_up: StepUp) -> dict[str, Any]:
         return {
@@ -84,13 +100,13 @@ def me_routes(
     factors: Factors,
     own_factors: OwnFactors,
     step_ups: StepUps,
+    steps: Steps,
 ) -> list[APIRouter]:
     route_class = routed(bearers(sessions).full)
     looking = APIRouter(prefix=f"{PREFIX}/me", route_class=route_class, dependencies=[Depends(TOKEN)])
     acting = APIRouter(
         prefix=f"{PREFIX}/me", route_class=route_class, dependencies=[Depends(TOKEN), Depends(once(Repeats(), whose))]
     )
-    steps = Steps(step_ups, factors)
 
     def me(session: Session) -> dict[str, Any]:
         account = access.account(session.account_id)

@@ -14,6 +14,7 @@ from sparekey.console.bans import Bans
 from sparekey.console.bodies import (
     Broker,
     Cause,
+    Decision,
     Duration,
     Funding,
     KeyEdit,
@@ -29,6 +30,8 @@ from sparekey.console.management import Management
 from sparekey.console.receipts import Receipts
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.repeats import Repeats
+from sparekey.console.verification import Verification
+from sparekey.terms.clocktime import MILLISECOND_US
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
@@ -55,7 +58,9 @@ def is_operators(authorization: str, operator_token: str) -> bool:
     return scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), operator_token.encode())
 
 
-def operator_routes(management: Management, bans: Bans, receipts: Receipts, operator_token: str) -> list[APIRouter]:
+def operator_routes(
+    management: Management, bans: Bans, receipts: Receipts, verification: Verification, operator_token: str
+) -> list[APIRouter]:
     async def need_operator(request: Request) -> None:
         if not is_operators(request.headers.get("authorization", ""), operator_token):
             raise ManagementRefused(Refusal(Reason.OPERATOR_TOKEN_WRONG))
@@ -135,6 +140,73 @@ def operator_routes(management: Management, bans: Bans, receipts: Receipts, oper
     async def erase(email: Email) -> dict[str, Any]:
         """Delete an account's keys and destroy what is sealed of it (sandbox). It must have no open orders."""
         return await management.erase(email)
+
+    # --- identity checks ---------------------------------------------------------------------------------------------
+
+    def account_of(email: str) -> int:
+        account_id = management.account_id_of(email)
+        if account_id is None:
+            raise ManagementRefused(Refusal(Reason.ACCOUNT_UNKNOWN))
+        return account_id
+
+    @looking.get(
+        "/verifications", tags=["accounts"], response_model=list[answers.ApplicationWaiting], responses=refusals()
+    )
+    async def list_verifications() -> list[dict[str, Any]]:
+        """List the applications that wait, the longest first."""
+        return [
+            {
+                "accountId": account.account_id,
+                "email": management.email_of(account.account_id),
+                "sinceMs": account.kyc_us // MILLISECOND_US,
+            }
+            for account in verification.waiting()
+        ]
+
+    @looking.get(
+        "/accounts/{email}/verification",
+        tags=["accounts"],
+        response_model=answers.ApplicationShown,
+        responses=refusals(400, 404, 409),
+    )
+    async def show_application(email: Email) -> dict[str, Any]:
+        """Show an account's newest application."""
+        account_id = account_of(email)
+        filed = await verification.look(account_id)
+        if filed is None:
+            raise ManagementRefused(Refusal(Reason.KYC_UNDECIDABLE, ("the account has handed none in",)))
+        said = filed.application
+        return {
+            "accountId": account_id,
+            "email": management.email_of(account_id),
+            "application": filed.vault_id,
+            "state": filed.state,
+            "submittedMs": filed.submitted_us // MILLISECOND_US if said else None,
+            "surname": said.surname if said else None,
+            "givenNames": said.given_names if said else None,
+            "birthDate": said.birth_date if said else None,
+            "country": said.country if said else None,
+            "documentType": said.document_type if said else None,
+            "number": said.number if said else None,
+            "expires": filed.expires if said else None,
+        }
+
+    @acting.put(
+        "/accounts/{email}/verification",
+        tags=["accounts"],
+        response_model=answers.AccountShown,
+        responses=refusals(400, 404, 409, 413, 415),
+    )
+    async def decide_application(email: Email, body: Decision) -> dict[str, Any]:
+        """Approve or reject an application that waits. Who decided, and why, is journaled."""
+        account_id = account_of(email)
+        if body.decision == "approved":
+            refusal = await verification.approve(account_id, body.application, body.by)
+        else:
+            refusal = await verification.reject(account_id, body.application, body.by, body.reason)
+        if refusal is not None:
+            raise ManagementRefused(refusal)
+        return management.show_account(email)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 

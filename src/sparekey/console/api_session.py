@@ -63,6 +63,11 @@ def signed_in(request: Request) -> Session:
     return session
 
 
+def whose(request: Request) -> str:
+    """Idempotency keys are each account's own."""
+    return str(signed_in(request).account_id)
+
+
 #: Only describes; `bearers` asks.
 TOKEN = HTTPBearer(scheme_name="sessionToken", description="The token that a sign-in answered", auto_error=False)
 Here = Annotated[Session, Depends(signed_in)]

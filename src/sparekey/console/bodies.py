@@ -92,6 +92,7 @@ def proof_in(body: NewKey | Rotation) -> Proof | None:
 
 _Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"])]
 _Password = Annotated[str, Field(max_length=1_000)]
+_Name = Annotated[str, Field(max_length=1_000)]
 _Code = Annotated[str, Field(max_length=128, examples=["123456"])]
 _Token = Annotated[str, Field(max_length=200, description="From the link of a letter.")]
 
@@ -168,3 +169,26 @@ class Proofs(_Body):
     recovery: _Code = ""
     passkey: _Text = ""
     email: _Code = ""
+
+
+class KycApplication(_Body):
+    """`mrz` is the document's machine-readable zone, two or three lines. `image`: base64 of a JPEG or PNG of it."""
+
+    surname: _Name
+    givenNames: _Name = ""
+    birthDate: Annotated[str, Field(max_length=40, examples=["1990-12-31"])]
+    country: Annotated[str, Field(max_length=40, examples=["UTO"])]
+    documentType: Literal["passport", "identity-card"]
+    number: Annotated[str, Field(max_length=200, examples=["L898902C3"])]
+    mrz: Annotated[str, Field(max_length=1_000)]
+    image: Annotated[str, Field(max_length=2_700_000)]
+
+
+class Decision(_Body):
+    """`application` names the one that was looked at; `by` signs, with a name or initials; `reason` is told to the
+    holder of a rejected one."""
+
+    application: Annotated[str, Field(max_length=200)]
+    decision: Literal["approved", "rejected"]
+    by: Annotated[str, Field(max_length=1_000, examples=["M. K."])]
+    reason: _Text = ""
