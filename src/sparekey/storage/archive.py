@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -111,6 +111,33 @@ class Fill(NamedTuple):
     list_id: int
 
 
+class Mark(NamedTuple):
+    """A place in what is listed newest first over several symbols. `side` is 1 for the buyer's fill of a trade."""
+
+    time_us: int
+    symbol: str
+    id: int
+    side: int = 0
+
+    @property
+    def rest(self) -> tuple[int, int, int]:
+        return self.time_us, self.id, self.side
+
+    def bound(self, symbol: str) -> tuple[int, int, int]:
+        """What the rows of a symbol have to be below, by time, id and side, to come after this place."""
+        if symbol == self.symbol:
+            return self.rest
+        return (self.time_us, _END, 1) if symbol < self.symbol else (self.time_us, -1, 0)
+
+
+def mark_of_order(order: ClosedOrder) -> Mark:
+    return Mark(order.updated_us, order.symbol, order.order_id)
+
+
+def mark_of_fill(fill: Fill) -> Mark:
+    return Mark(fill.time_us, fill.symbol, fill.trade_id, int(fill.is_buyer))
+
+
 class Trade(NamedTuple):
     """The market's print. Prints of one taker order at one price share an `aggregate_id`."""
 
@@ -123,6 +150,9 @@ class Trade(NamedTuple):
     buyer_is_maker: bool
     aggregate_id: int
 
+
+#: Above all ids and times.
+_END = 2**62
 
 _trade_id_of = attrgetter("trade_id")
 _time_of = attrgetter("time_us")
@@ -582,6 +612,48 @@ class Archive:
         merged = sorted({(fill.trade_id, bool(fill.is_buyer)): fill for fill in stored + waiting}.items())
         chosen = merged[:limit] if forwards else merged[-limit:]
         return [fill for _, fill in chosen]
+
+    def newest_orders(
+        self, account_id: int, symbols: Iterable[str], *, before: Mark | None = None, limit: int
+    ) -> list[ClosedOrder]:
+        """Closed orders of several symbols together, the latest change first, and only what comes after `before`."""
+        found: dict[tuple[str, int], ClosedOrder] = {}
+        waiting = self._waiting()
+        for symbol in symbols:
+            bound = (_END, _END) if before is None else before.bound(symbol)
+            rows = self._reader.execute(
+                "SELECT image FROM orders WHERE account_id = ? AND symbol = ? AND (updated_us, order_id) < (?, ?)"
+                " ORDER BY updated_us DESC, order_id DESC LIMIT ?",
+                (account_id, symbol, *bound[:2], limit),
+            )
+            for (image,) in rows:
+                order = msgspec.msgpack.decode(image, type=ClosedOrder)
+                found[symbol, order.order_id] = order
+            for some in waiting:
+                for order in some.orders.get((account_id, symbol), {}).values():
+                    if (order.updated_us, order.order_id) < bound[:2]:
+                        found[symbol, order.order_id] = order
+        return sorted(found.values(), key=mark_of_order, reverse=True)[:limit]
+
+    def newest_fills(
+        self, account_id: int, symbols: Iterable[str], *, before: Mark | None = None, limit: int
+    ) -> list[Fill]:
+        """Fills of several symbols together, the newest first, and only what comes after `before`."""
+        found: dict[tuple[str, int, bool], Fill] = {}
+        waiting = self._waiting()
+        for symbol in symbols:
+            bound = (_END, _END, 1) if before is None else before.bound(symbol)
+            rows = self._reader.execute(
+                "SELECT * FROM fills WHERE account_id = ? AND symbol = ? AND (time_us, trade_id, is_buyer) < (?, ?, ?)"
+                " ORDER BY time_us DESC, trade_id DESC, is_buyer DESC LIMIT ?",
+                (account_id, symbol, *bound, limit),
+            )
+            fills = [Fill(*row) for row in rows]
+            for some in waiting:
+                fills += [one for one in some.fills.get((account_id, symbol), ()) if mark_of_fill(one).rest < bound]
+            for fill in fills:
+                found[symbol, fill.trade_id, bool(fill.is_buyer)] = fill
+        return sorted(found.values(), key=mark_of_fill, reverse=True)[:limit]
 
     def order_list(self, account_id: int, *, list_id: int, client_list_id: str) -> ClosedOrderList | None:
         """A closed list by id, else the newest one with this client list id; None if there is none."""

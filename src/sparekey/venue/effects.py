@@ -46,6 +46,8 @@ class ClosedOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     #: who saw its last activity, SOR or EXCHANGE; empty unless it is routed
     working_floor: str = ""
     list_id: int = 0
+    #: the API key that placed it; 0: not known
+    key_id: int = 0
 
 
 class Print(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -135,6 +135,7 @@ class Order(msgspec.Struct, eq=False, gc=False):
             self.pegged_price,
             self.working_floor,
             self.list_id,
+            self.key_id,
         )
 
     def dump(self) -> list[Any]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from sparekey.market.candles import Candle, join_candles
 from sparekey.sequencer.ports import Published, Record
 from sparekey.storage import archive as module
-from sparekey.storage.archive import Archive
+from sparekey.storage.archive import Archive, mark_of_fill, mark_of_order
 from sparekey.storage.archive_opening import open_archive
 from sparekey.terms.clocktime import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from sparekey.venue.effects import ClosedOrder, Prevented, Print
@@ -380,3 +381,36 @@ def test_a_file_of_an_older_version_is_rebuilt_from_the_journal(path: Path, capl
     again = open_archive(path, assets_of, 1, tuple)
     assert again.position == 1
     again.stop()
+
+
+def test_the_newest_of_several_symbols_are_paged_without_losing_or_repeating_one(path: Path) -> None:
+    pending: list[Published] = []
+    archive = Archive(path, lambda symbol: (symbol[:-4], "USDT"), pending=lambda: pending)
+    symbols = ("ADAUSDT", "BTCUSDT", "ETHUSDT")
+    effects: list[Any] = []
+    for number in range(1, 61):  # many at the same time, and ids that every symbol counts for itself
+        symbol, id, time_us = symbols[number % 3], number // 3 + 1, NOON_US + number // 7 * SECOND_US
+        effects.append(msgspec.structs.replace(closed(id, time_us=time_us), symbol=symbol, key_id=number))
+        effects.append(printed(id, time_us, symbol=symbol, taker_account_id=1, taker_order_id=id))
+        if number % 5 == 0:  # with oneself: two fills of one trade
+            effects[-1] = msgspec.structs.replace(effects[-1], maker_account_id=1, maker_order_id=id + 1)
+    thirds = [effects[at : at + 40] for at in (0, 40, 80)]
+    archive.receive([published(1, *thirds[0])])
+    archive.flush()
+    archive.receive([published(2, *thirds[1])])
+    pending.append(published(3, *thirds[2]))
+
+    def pages(newest: Any, mark_of: Any) -> list[Any]:
+        found: list[Any] = []
+        while page := newest(1, symbols, before=mark_of(found[-1]) if found else None, limit=7):
+            found += page
+        return found
+
+    orders = pages(archive.newest_orders, mark_of_order)
+    assert [mark_of_order(one) for one in orders] == sorted(map(mark_of_order, orders), reverse=True)
+    assert sorted(one.key_id for one in orders) == list(range(1, 61))
+    fills = pages(archive.newest_fills, mark_of_fill)
+    assert [mark_of_fill(one) for one in fills] == sorted(map(mark_of_fill, fills), reverse=True)
+    assert len({mark_of_fill(one) for one in fills}) == len(fills) == 72
+    assert archive.newest_fills(2, symbols, limit=5) == []
+    archive.stop()
