@@ -32,6 +32,7 @@ from sparekey.access.gate import Gate
 from sparekey.access.limits import IpLedger, LimitPolicy, parse_profile
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
+from sparekey.console.activity import Activity
 from sparekey.console.api import make_console
 from sparekey.console.api_me import Steps, me_routes
 from sparekey.console.api_operator import operator_routes
@@ -48,7 +49,7 @@ from sparekey.console.identity import Identity
 from sparekey.console.letters import Letters
 from sparekey.console.management import Management
 from sparekey.console.own_factors import OwnFactors
-from sparekey.console.pages import reasons
+from sparekey.console.pages import account, markets, reasons
 from sparekey.console.pages.sessions import SessionPages
 from sparekey.console.pages.shell import Shell
 from sparekey.console.pages.signing_in import SigningIn
@@ -58,6 +59,7 @@ from sparekey.console.passwords import Passwords
 from sparekey.console.receipts import Receipts
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.sessions import OPERATOR, Sessions
+from sparekey.console.statements import Statements
 from sparekey.console.step_up import StepUps
 from sparekey.console.verification import Verification
 from sparekey.console.writing import AccessWriter
@@ -242,7 +244,7 @@ async def start(settings: Settings, *, demo: bool = True) -> Running:
 
 
 class Running:
-    """A platform, made by `start`. `notes` are lines for the operator.
+    """A platform, made by `start`. `notes` are lines for the operator, `asgi` is what answers but for a socket.
 
     The steps of a start stand below in their order; each uses what those before it made. What is opened is closed
     again by `_closing`, in reverse.
@@ -701,7 +703,8 @@ class Running:
         bans = Bans(self._ledger, self._clocks)
         shell = Shell(self._sessions, self._management.email_of, self._clocks.policy_us, facts=facts)
         console = make_console(self._api(bans), shell, self._pages(shell))
-        self._foreign = ForeignHttp(Mounted(self._application, console, **shared))
+        self.asgi = Mounted(self._application, console, **shared)
+        self._foreign = ForeignHttp(self.asgi)
         self._server = HttpServer(
             self._application,
             foreign=self._foreign,
@@ -732,11 +735,16 @@ class Running:
         factors, codes, step_ups = self._factors, self._codes, self._step_ups
         letters_stay = self.settings.smtp is None
         verifying = Verifying(shell, step_ups, factors, codes, self._sessions)
+        wire_us, policy_us = self._clocks.wire_us, self._clocks.policy_us
+        statements = Statements(self._spot, self._access, self._archive)
+        activity = Activity(self._calls, self._clocks.wall_us)
         return [
             *reasons.routes(shell, Explanations()),
             *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay).routes(),
             *SessionPages(shell, self._identity, factors, step_ups, verifying).routes(),
             *verifying.routes(),
+            *account.routes(shell, self._access, statements, activity, policy_us),
+            *markets.routes(shell, self._spot, self._views, statements, wire_us),
         ]
 
     def _part_with(self, ip: str) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sparekey.access.state import AccessState, Key
-from sparekey.storage.archive import Archive, Fill, Mark
+from sparekey.storage.archive import Archive, Fill, Mark, mark_of_fill, mark_of_order
 from sparekey.terms.money import ONE
 from sparekey.venue.effects import ClosedOrder
 from sparekey.venue.listing import SymbolRules
 from sparekey.venue.orders import Order
-from sparekey.wire.ports import SpotView
+from sparekey.venue.spot_state import SpotState
 
 #: What everything is valued in.
 UNIT = "USDT"
@@ -34,15 +34,8 @@ class Holding(NamedTuple):
         return self.free + self.locked
 
 
-class Page(NamedTuple):
-    """`after` is where the next page begins; None on the last one."""
-
-    rows: Sequence[ClosedOrder] | Sequence[Fill]
-    after: Mark | None
-
-
 class Statements:
-    def __init__(self, spot: SpotView, access: AccessState, archive: Archive) -> None:
+    def __init__(self, spot: SpotState, access: AccessState, archive: Archive) -> None:
         self._spot = spot
         self._access = access
         self._archive = archive
@@ -70,26 +63,27 @@ class Statements:
 
     def open_orders(self, account_id: int, symbol: str = "") -> list[Order]:
         """The newest first."""
-        orders: Sequence[Order] = self._spot.open_orders(account_id, symbol)  # type: ignore[assignment]
+        orders = self._spot.open_orders(account_id, symbol)
         return sorted(orders, key=lambda order: (order.created_us, order.order_id), reverse=True)
 
-    def closed_orders(self, account_id: int, symbol: str, before: Mark | None, limit: int) -> Page:
+    def closed_orders(
+        self, account_id: int, symbol: str, before: Mark | None, limit: int
+    ) -> tuple[list[ClosedOrder], Mark | None]:
+        """The newest `limit` after `before`, and where what is older begins (None: nothing is)."""
         chosen = [symbol] if symbol else self.symbols()
         found = self._archive.newest_orders(account_id, chosen, before=before, limit=limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(found[:limit], None if last is None else Mark(last.updated_us, last.symbol, last.order_id))
+        return found[:limit], mark_of_order(found[limit - 1]) if len(found) > limit else None
 
-    def fills(self, account_id: int, symbol: str, before: Mark | None, limit: int) -> Page:
+    def fills(self, account_id: int, symbol: str, before: Mark | None, limit: int) -> tuple[list[Fill], Mark | None]:
+        """As `closed_orders`."""
         chosen = [symbol] if symbol else self.symbols()
         found = self._archive.newest_fills(account_id, chosen, before=before, limit=limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        after = None if last is None else Mark(last.time_us, last.symbol, last.trade_id, int(last.is_buyer))
-        return Page(found[:limit], after)
+        return found[:limit], mark_of_fill(found[limit - 1]) if len(found) > limit else None
 
     # --- who placed it -----------------------------------------------------------------------------------------------
 
     def key_of(self, order: Order | ClosedOrder) -> Key | None:
-        """The key that placed an order; None where it is not known: the operator's, or of an order archived long ago."""
+        """The key that placed it; None for the operator's orders, and for those that an older version archived."""
         return self._access.keys.get(order.key_id)
 
     def keys_of_fills(self, account_id: int, fills: Sequence[Fill]) -> Mapping[tuple[str, int], Key]:
@@ -99,7 +93,7 @@ class Statements:
             order = self._spot.open_order(account_id, symbol, order_id=order_id) or self._archive.order(
                 account_id, symbol, order_id=order_id
             )
-            key = None if order is None else self.key_of(order)  # type: ignore[arg-type]
+            key = None if order is None else self.key_of(order)
             if key is not None:
                 found[symbol, order_id] = key
         return found

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from sparekey.console.pages.static_files import StaticFiles
 from sparekey.terms.clocktime import SECOND_US
+from sparekey.terms.money import ONE, format_money
 
 _FOLDER = Path(__file__).parent.parent / "templates"
 
@@ -40,6 +41,8 @@ def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Envir
         "ago": lambda us: f"{span(policy_us() - us)} ago",
         "masked": masked,
         "counted": counted,
+        "amount": amount,
+        "worth": worth,
     }
     environment.globals |= {"static": static.address}
     return environment
@@ -72,6 +75,17 @@ def span(us: int) -> str:
 
 def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def amount(value: int) -> str:
+    """Of money, a price or a quantity: without the zeros that the wire pads with."""
+    return format_money(value).rstrip("0").rstrip(".")
+
+
+def worth(value: int) -> str:
+    """Rounded down to cents, for sums that nobody pays: "1,234,567.89"."""
+    cents = value // (ONE // 100)
+    return f"{cents // 100:,}.{cents % 100:02}"
 
 
 def masked(api_key: str) -> str:

@@ -106,9 +106,9 @@ const shortened = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : t
 document.getElementById("symbol").addEventListener("change", (event) => event.target.form.requestSubmit());
 
 try {
+  tell("Loading", "plain");
   await load();
-  box.removeAttribute("aria-busy");
-  box.querySelector(".loading")?.remove();
+  document.getElementById("chart-line").remove();
   follow(0);
 } catch (error) {
   tell("No chart", "bad");
