@@ -21,9 +21,10 @@ from sparekey.access.commands import (
 from sparekey.access.one_time import match_code
 from sparekey.access.state import AccessState, Account
 from sparekey.console.codes import Codes
+from sparekey.console.holders import email_vault_id
 from sparekey.console.letters import Circumstances, Letters, Post
 from sparekey.console.passkeys import Passkeys
-from sparekey.console.passwords import Passwords
+from sparekey.console.passwords import Passwords, PasswordsBusy
 from sparekey.console.recovery import decode_hashes, parse_code
 from sparekey.console.writing import AccessWriter
 from sparekey.storage.vault import SecretUnavailable, Vault
@@ -148,8 +149,7 @@ class Factors:
         refusal = self.start_attempt(account_id)
         if refusal is None:
             refusal = await self.verify(account_id, name, code, purpose)
-        if refusal is None:
-            self.pass_attempt(account_id)
+            self.end_attempt(account_id, refusal)
         await self.durable()
         return refusal
 
@@ -158,9 +158,10 @@ class Factors:
         outcome = self._writer.submit(StartFactorAttempt(account_id))
         return outcome if isinstance(outcome, Refusal) else None
 
-    def pass_attempt(self, account_id: int) -> None:
-        """The attempt was right, and costs nothing."""
-        self._writer.submit(PassFactorAttempt(account_id))
+    def end_attempt(self, account_id: int, refusal: Refusal | None) -> None:
+        """An attempt that was right costs nothing, nor does one that nobody had the time to look at."""
+        if refusal is None or refusal.reason is Reason.SERVER_BUSY:
+            self._writer.submit(PassFactorAttempt(account_id))
 
     async def durable(self) -> None:
         await self._writer.durable()
@@ -214,9 +215,10 @@ class Factors:
             return Refusal(Reason.RECOVERY_WRONG)
         index, code = parsed
         hashes = decode_hashes(sealed)
-        right = await self._passwords.verify(hashes[index] if index < len(hashes) else "", code)
-        if isinstance(right, Refusal):
-            return right
+        try:
+            right = await self._passwords.verify(hashes[index] if index < len(hashes) else "", code)
+        except PasswordsBusy as error:
+            return error.refusal
         if not right or account.recovery_vault_id != vault_id:  # a new set may have come meanwhile
             return Refusal(Reason.RECOVERY_WRONG)
         outcome = self._writer.submit(UseRecoveryCode(account.account_id, index))
@@ -230,7 +232,7 @@ class Factors:
 
     def email_of(self, account_id: int) -> str:
         """Empty of an account that was erased."""
-        return self._opened(f"email/account-{account_id}/address").decode()
+        return self._opened(email_vault_id(account_id)).decode()
 
     def _opened(self, vault_id: str) -> bytes:
         """Empty for what is not there or does not open, which proves nothing."""

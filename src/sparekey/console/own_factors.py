@@ -30,9 +30,10 @@ from sparekey.access.commands import (
 from sparekey.access.state import AccessState, Account
 from sparekey.console.codes import Codes
 from sparekey.console.factors import Factors, SignedIn
+from sparekey.console.holders import subject_of
 from sparekey.console.letters import FACTOR_NAMES, Circumstances, Letters
 from sparekey.console.passkeys import Passkeys
-from sparekey.console.passwords import Passwords
+from sparekey.console.passwords import Passwords, PasswordsBusy
 from sparekey.console.recovery import encode_hashes, make_codes, spelled
 from sparekey.console.step_up import Action, StepUps
 from sparekey.console.writing import AccessWriter
@@ -119,18 +120,19 @@ class OwnFactors:
             return self._step_ups.take(step_up_id, session, self.adding(factor))
         refusal = self._factors.start_attempt(account.account_id)
         if refusal is None:
-            known = self._vault.open(account.password_vault_id).decode()
-            right = await self._passwords.verify(known, password)
-            if isinstance(right, Refusal):
-                refusal = right
-            elif not right:
-                refusal = Refusal(Reason.PASSWORD_WRONG)
-        if refusal is None:
-            self._factors.pass_attempt(account.account_id)
+            refusal = await self._look_at_password(account, password)
+            self._factors.end_attempt(account.account_id, refusal)
         await self._writer.durable()
         if refusal is None and account.factors:  # one came meanwhile, from elsewhere
             return self._step_ups.take(step_up_id, session, self.adding(factor))
         return refusal
+
+    async def _look_at_password(self, account: Account, password: str) -> Refusal | None:
+        try:
+            right = await self._passwords.verify(self._vault.open(account.password_vault_id).decode(), password)
+        except PasswordsBusy as error:
+            return error.refusal
+        return None if right else Refusal(Reason.PASSWORD_WRONG)
 
     # --- the authenticator -------------------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class OwnFactors:
         refusal = self._enrol(EnrolTotp(session.account_id, vault_id), vault_id)
         if refusal is None:
             self._writer.submit(AcceptTotpStep(session.account_id, step))
-            self._factors.pass_attempt(session.account_id)
+            self._factors.end_attempt(session.account_id, None)
         return await self._done(session, refusal, replaced, "totp")
 
     # --- SMS ---------------------------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ class OwnFactors:
         vault_id = self._seal(session, "sms", setup.what)
         refusal = self._enrol(EnrolSms(session.account_id, vault_id), vault_id)
         if refusal is None:
-            self._factors.pass_attempt(session.account_id)
+            self._factors.end_attempt(session.account_id, None)
         return await self._done(session, refusal, replaced, "sms")
 
     # --- passkeys ----------------------------------------------------------------------------------------------------
@@ -294,12 +296,10 @@ class OwnFactors:
         if refusal is not None:
             return refusal
         made = make_codes()
-        hashes = []
-        for code in made:
-            hashed = await self._passwords.hash(code)
-            if isinstance(hashed, Refusal):
-                return hashed
-            hashes.append(hashed)
+        try:
+            hashes = [await self._passwords.hash(code) for code in made]  # one after the other: others wait, too
+        except PasswordsBusy as error:
+            return error.refusal
         account = self._access.account(session.account_id)
         if account is None:
             return Refusal(Reason.ACCOUNT_UNKNOWN)
@@ -342,7 +342,7 @@ class OwnFactors:
 
     def _seal(self, session: SignedIn, kind: str, what: str) -> str:
         """Under a name of its own, so that what it replaces stays until the change is durable."""
-        return self._vault.seal(f"account-{session.account_id}", kind, secrets.token_hex(8), what.encode())
+        return self._vault.seal(subject_of(session.account_id), kind, secrets.token_hex(8), what.encode())
 
     def _enrol(self, command: Any, vault_id: str) -> Refusal | None:
         """What was sealed for nothing is forgotten again."""

@@ -143,18 +143,22 @@ class StepUps:
         if step_up.needs_email and not email:
             return Refusal(Reason.REQUEST_INVALID, ("The code that was sent by e-mail is wanted, too.",))
         refusal = self._factors.start_attempt(account_id)
-        if refusal is None and step_up.needs_email:
-            refusal = self._codes.check("email", step_up.id, email)
-        [(name, proof)] = typed.items()
         if refusal is None:
-            refusal = await self._factors.verify(account_id, name, proof, step_up.id)
-        if refusal is None and step_up.needs_email:
-            refusal = self._codes.spend("email", step_up.id, email)  # again: it may have been spent meanwhile
+            [(name, proof)] = typed.items()
+            refusal = await self._look(step_up, name, proof, email)
+            self._factors.end_attempt(account_id, refusal)
+        await self._factors.durable()
+        return refusal
+
+    async def _look(self, step_up: StepUp, name: str, proof: str, email: str) -> Refusal | None:
+        refusal = self._codes.check("email", step_up.id, email) if step_up.needs_email else None
         if refusal is None:
-            self._factors.pass_attempt(account_id)
+            refusal = await self._factors.verify(step_up.account_id, name, proof, step_up.id)
+        if refusal is None and step_up.needs_email:
+            refusal = self._codes.spend("email", step_up.id, email)  # it may have been spent meanwhile
+        if refusal is None:
             self._codes.end(step_up.id)
             step_up.proved_us, step_up.proved_by = self._now_us(), name
-        await self._factors.durable()
         return refusal
 
     def take(self, step_up_id: str, session: SignedIn, action: Action) -> Refusal | None:
