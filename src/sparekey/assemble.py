@@ -50,6 +50,7 @@ from sparekey.console.letters import Letters
 from sparekey.console.management import Management
 from sparekey.console.own_factors import OwnFactors
 from sparekey.console.pages import account, markets, reasons
+from sparekey.console.pages.security import SecurityPages
 from sparekey.console.pages.sessions import SessionPages
 from sparekey.console.pages.shell import Shell
 from sparekey.console.pages.signing_in import SigningIn
@@ -539,7 +540,7 @@ class Running:
         own_factors = OwnFactors(
             factors, step_ups, writer, access, vault, passwords, codes, passkeys, self._letters, now_us
         )
-        self._passwords, self._codes = passwords, codes
+        self._passwords, self._codes, self._passkeys = passwords, codes, passkeys
         self._factors, self._step_ups, self._own_factors = factors, step_ups, own_factors
 
     def _make_identity(self) -> None:
@@ -738,10 +739,12 @@ class Running:
         wire_us, policy_us = self._clocks.wire_us, self._clocks.policy_us
         statements = Statements(self._spot, self._access, self._archive)
         activity = Activity(self._calls, self._clocks.wall_us)
+        security = SecurityPages(shell, verifying, self._own_factors, factors, self._passkeys, self._access, policy_us)
         return [
             *reasons.routes(shell, Explanations()),
             *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay).routes(),
             *SessionPages(shell, self._identity, factors, step_ups, verifying).routes(),
+            *security.routes(),
             *verifying.routes(),
             *account.routes(shell, self._access, statements, activity, policy_us),
             *markets.routes(shell, self._spot, self._views, statements, wire_us),

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from sparekey.console.codes import Codes
 from sparekey.console.factors import Factors, SignedIn
 from sparekey.console.pages.shell import SESSION_COOKIE, Shell, safe_path
+from sparekey.console.refused import ManagementRefused
 from sparekey.console.step_up import Action, Continuation, StepUp, StepUps
 from sparekey.terms.refusals import Refusal
 
@@ -52,8 +53,9 @@ class Verifying:
                 return self.refused(request, refusal)
         return self._shell.redirect(f"/verify/{step_up.id}")
 
-    def refused(self, request: Request, refusal: Refusal, status: int = 403) -> Response:
+    def refused(self, request: Request, refusal: Refusal) -> Response:
         """A whole page that says why not."""
+        status = ManagementRefused(refusal).status
         return self._shell.refusal_page(request, status, "This was not done", refusal.explanation, refusal.reason.fix)
 
     def routes(self) -> list[Route]:
@@ -78,7 +80,7 @@ class Verifying:
         kind = form.text("kind")
         refusal = self._step_ups.send_code(step_up.id, session, kind)
         if refusal is not None:
-            return self._page(request, step_up, refusal, 429)
+            return self._page(request, step_up, refusal)
         told = "An SMS with a code is on its way." if kind == "sms" else "An e-mail with a new code is on its way."
         return self._shell.done(request, f"/verify/{step_up.id}", told)
 
@@ -91,7 +93,7 @@ class Verifying:
         refusal = await self._step_ups.prove(step_up.id, session, proofs)
         if refusal is not None:
             # The code by e-mail is shown again, so that only what was wrong is typed anew.
-            return self._page(request, step_up, refusal, 403, email=proofs["email"][:40])
+            return self._page(request, step_up, refusal, email=proofs["email"][:40])
         # Whoever had the token before has nothing that was proven.
         renewed = self._sessions.rotate(session)
         if renewed is None or step_up.then is None:
@@ -102,9 +104,7 @@ class Verifying:
             self._shell.set_cookie(request, answer, SESSION_COOKIE, token)
         return answer
 
-    def _page(
-        self, request: Request, step_up: StepUp, refusal: Refusal | None = None, status: int = 200, email: str = ""
-    ) -> Response:
+    def _page(self, request: Request, step_up: StepUp, refusal: Refusal | None = None, email: str = "") -> Response:
         names = self._factors.choices(step_up.account_id)
         passkey: str | Refusal = ""
         if "passkey" in names:
@@ -112,7 +112,7 @@ class Verifying:
         return self._shell.page(
             request,
             "verifying/verify.html",
-            status=status,
+            status=200 if refusal is None else ManagementRefused(refusal).status,
             step_up=step_up,
             names=names,
             number=self._factors.masked_number(step_up.account_id),
