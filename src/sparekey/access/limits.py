@@ -130,6 +130,18 @@ class Forecast(NamedTuple):
     ban_s: int
 
 
+class Usage(NamedTuple):
+    """What an address, or an account by its number, used of a limiter in the window that runs."""
+
+    family: str
+    limiter: str
+    endpoint: str
+    subject: str
+    used: int
+    limit: int
+    window: str
+
+
 class _Window:
     """What each address used in the present window of one limiter. A new window starts with nothing: memory holds
     the addresses of one window only."""
@@ -290,6 +302,25 @@ class IpLedger:
     def cancels_used(self, ip: str) -> int:
         """How many cancels of the address the reserve has let through in this window."""
         return self._reserve.used.get(ip, 0)
+
+    def usage(self, now_us: int) -> list[Usage]:
+        """What was used in the windows that run at `now_us`, in no order."""
+        running: list[tuple[str, str, str, Limit | None, _Window]] = []
+        for name, family in self.policy.families.items():
+            if name in self._windows:
+                running.append((name, "weight", "", family.weight, self._windows[name]))
+            if name in self._raw:
+                running.append((name, "raw requests", "", family.raw_requests, self._raw[name]))
+        for (name, endpoint), window in self._endpoints.items():
+            running.append((name, "weight", endpoint, self.policy.families[name].weight, window))
+        for (name, endpoint), window in self._accounts.items():
+            running.append((name, "account weight", endpoint, self.policy.families[name].account_weight, window))
+        return [
+            Usage(family, limiter, endpoint, str(subject), used, limit.limit, limit.window)
+            for family, limiter, endpoint, limit, one in running
+            if limit is not None and one.number == now_us // one.window_us
+            for subject, used in one.used.items()
+        ]
 
     def forecast(
         self, ip: str, now_us: int, policy_us: int, family: str = "spot", endpoint: str = ""
