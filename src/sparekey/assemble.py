@@ -48,8 +48,11 @@ from sparekey.console.greeting import greeting, tls_lines
 from sparekey.console.identity import Identity
 from sparekey.console.letters import Letters
 from sparekey.console.management import Management
+from sparekey.console.operator_door import OperatorDoor
+from sparekey.console.oversight import Oversight
 from sparekey.console.own_factors import OwnFactors
-from sparekey.console.pages import account, markets, reasons
+from sparekey.console.pages import account, markets, reasons, verification
+from sparekey.console.pages.operator import OperatorPages
 from sparekey.console.pages.security import SecurityPages
 from sparekey.console.pages.sessions import SessionPages
 from sparekey.console.pages.shell import Shell
@@ -703,7 +706,7 @@ class Running:
         }
         bans = Bans(self._ledger, self._clocks)
         shell = Shell(self._sessions, self._management.email_of, self._clocks.policy_us, facts=facts)
-        console = make_console(self._api(bans), shell, self._pages(shell))
+        console = make_console(self._api(bans), shell, self._pages(shell, bans))
         self.asgi = Mounted(self._application, console, **shared)
         self._foreign = ForeignHttp(self.asgi)
         self._server = HttpServer(
@@ -731,7 +734,7 @@ class Running:
             *own_verification_routes(self._access, self._sessions, self._verification),
         ]
 
-    def _pages(self, shell: Shell) -> list[Route]:
+    def _pages(self, shell: Shell, bans: Bans) -> list[Route]:
         """Of every topic."""
         factors, codes, step_ups = self._factors, self._codes, self._step_ups
         letters_stay = self.settings.smtp is None
@@ -740,6 +743,17 @@ class Running:
         statements = Statements(self._spot, self._access, self._archive)
         activity = Activity(self._calls, self._clocks.wall_us)
         security = SecurityPages(shell, verifying, self._own_factors, factors, self._passkeys, self._access, policy_us)
+        operators = OperatorPages(
+            shell,
+            OperatorDoor(self.operator_token, self._sessions, self._clocks.wall_us),
+            Oversight(self._access, self._spot, self._ledger, self._vault, self._clocks),
+            self._management,
+            self._verification,
+            bans,
+            self._outbox,
+            public_url=self.public_url,
+            sandbox=self.settings.mode == "sandbox",
+        )
         return [
             *reasons.routes(shell, Explanations()),
             *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay).routes(),
@@ -748,6 +762,8 @@ class Running:
             *verifying.routes(),
             *account.routes(shell, self._access, statements, activity, policy_us),
             *markets.routes(shell, self._spot, self._views, statements, wire_us),
+            *verification.routes(shell, self._verification, self._access),
+            *operators.routes(),
         ]
 
     def _part_with(self, ip: str) -> None:

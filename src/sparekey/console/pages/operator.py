@@ -146,9 +146,8 @@ class OperatorPages:
             return self._shell.redirect(goes_on)
         return self._sign_in_page(request, goes_on)
 
-    def _sign_in_page(
-        self, request: Request, goes_on: str, refusal: Refusal | None = None, status: int = 200
-    ) -> Response:
+    def _sign_in_page(self, request: Request, goes_on: str, refusal: Refusal | None = None) -> Response:
+        status = 200 if refusal is None else ManagementRefused(refusal).status
         return self._shell.page(request, "operator/sign_in.html", status=status, next=goes_on, refusal=refusal)
 
     async def _sign_in(self, request: Request) -> Response:
