@@ -51,7 +51,9 @@ from sparekey.console.management import Management
 from sparekey.console.operator_door import OperatorDoor
 from sparekey.console.oversight import Oversight
 from sparekey.console.own_factors import OwnFactors
-from sparekey.console.pages import account, markets, reasons, verification
+from sparekey.console.own_keys import OwnKeys
+from sparekey.console.pages import account, key_pages, markets, reasons, verification
+from sparekey.console.pages.key_desk import KeyDesk
 from sparekey.console.pages.operator import OperatorPages
 from sparekey.console.pages.security import SecurityPages
 from sparekey.console.pages.sessions import SessionPages
@@ -63,6 +65,7 @@ from sparekey.console.passwords import Passwords
 from sparekey.console.receipts import Receipts
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.sessions import OPERATOR, Sessions
+from sparekey.console.shown_once import ShownOnce
 from sparekey.console.statements import Statements
 from sparekey.console.step_up import StepUps
 from sparekey.console.verification import Verification
@@ -617,6 +620,15 @@ class Running:
             self._management.email_of,
             sandbox=self.settings.mode == "sandbox",
         )
+        self._own_keys = OwnKeys(
+            self._management.acts,
+            self._access,
+            self._step_ups,
+            self._letters,
+            self._factors.tell,
+            clocks.policy_us,
+            proof_wanted=self.settings.mode == "guarded",
+        )
 
     async def _forget_account(self, account_id: int, reached_at: Sequence[str]) -> None:
         """The account was erased: what is held of it apart from the vault goes, too."""
@@ -705,7 +717,13 @@ class Running:
             "tally": tally,
         }
         bans = Bans(self._ledger, self._clocks)
-        shell = Shell(self._sessions, self._management.email_of, self._clocks.policy_us, facts=facts)
+        shell = Shell(
+            self._sessions,
+            self._management.email_of,
+            self._clocks.policy_us,
+            facts=facts,
+            secure=self.public_url.startswith("https:"),
+        )
         console = make_console(self._api(bans), shell, self._pages(shell, bans))
         self.asgi = Mounted(self._application, console, **shared)
         self._foreign = ForeignHttp(self.asgi)
@@ -754,12 +772,14 @@ class Running:
             public_url=self.public_url,
             sandbox=self.settings.mode == "sandbox",
         )
+        desk = KeyDesk(shell, self._own_keys, verifying, ShownOnce(policy_us), self._calls, self._clocks)
         return [
             *reasons.routes(shell, Explanations()),
             *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay).routes(),
             *SessionPages(shell, self._identity, factors, step_ups, verifying).routes(),
             *security.routes(),
             *verifying.routes(),
+            *key_pages.routes(desk),
             *account.routes(shell, self._access, statements, activity, policy_us),
             *markets.routes(shell, self._spot, self._views, statements, wire_us),
             *verification.routes(shell, self._verification, self._access),

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from sparekey.access.allowlist import parse_allowlist
 from sparekey.access.commands import CreateKey, DeleteKey, DisableKey, EditKey, EnableKey, PanicKeys, RotateKey
 from sparekey.access.decide import decide
 from sparekey.access.events import KeyCreated, KeyDeleted, KeyDisabled
@@ -152,6 +153,10 @@ class KeyActs:
     def _try(self, command: CreateKey | RotateKey, kind: type[KeyCreated]) -> KeyCreated | Refusal:
         outcome = decide(self._access, command, self._clocks.policy_us())
         return outcome if isinstance(outcome, Refusal) else next(one for one in outcome if isinstance(one, kind))
+
+    def parse_ips(self, ips: Sequence[str]) -> tuple[str, ...] | Refusal:
+        """The whitelist in its one spelling."""
+        return parse_allowlist(ips, loopback_allowed=self._loopback_allowed)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 #: How many entries wait in memory when the disk refuses them; older ones are dropped and counted.
 MAX_WAITING = 200_000
 
+#: Keys whose last call before today is remembered.
+_MOST_LAST_BEFORE = 10_000
 #: Entries of one segment at most, so that reading the newest few of a busy second unpacks little.
 _SEGMENT = 10_000
 #: Of a day, when its newest refusals are looked for: segments, and entries in them.
@@ -81,6 +83,16 @@ class HourOfKey(NamedTuple):
     refused: int
 
 
+class RouteCalls(NamedTuple):
+    """A key's calls of one endpoint, refused ones included, over the days that are kept."""
+
+    method: str
+    path: str
+    calls: int
+    refused: int
+    last_hour_us: int
+
+
 class CallLog:
     """`add` is called on the loop for every call; a thread writes what is waiting every `interval_s` seconds."""
 
@@ -93,6 +105,8 @@ class CallLog:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        #: API key → (newest day but one that was looked at, its last call in the days up to that); see `last_calls`
+        self._last_before: dict[str, tuple[str, CallEntry | None]] = {}
         self.dropped = 0
         self.problem = ""
         #: The hot path: one append, safe across threads.
@@ -150,13 +164,58 @@ class CallLog:
         chosen.reverse()
         return chosen
 
+    def last_calls(self, api_keys: Sequence[str]) -> dict[str, CallEntry]:
+        """The last call of each of these keys that has one. Reads files, so it is for a thread.
+
+        What the days before the newest one say cannot change, so it is read once for each key.
+        """
+        found: dict[str, CallEntry] = {}
+        wanted = set(api_keys)
+        with self._lock:
+            for entry in chain(reversed(list(self._waiting)), reversed(self._writing)):
+                if entry.api_key in wanted and entry.api_key not in found:
+                    found[entry.api_key] = entry
+            days = sorted(self._folder.glob("*.db"), reverse=True)
+            if days:
+                found = _read_last(days[0], wanted - found.keys()) | found
+            older = days[1].stem if len(days) > 1 else ""
+            unread = {key for key in wanted - found.keys() if self._last_before.get(key, ("", None))[0] != older}
+            read: dict[str, CallEntry] = {}
+            for path in days[1:]:
+                if not unread - read.keys():
+                    break
+                read |= _read_last(path, unread - read.keys())
+            if len(self._last_before) + len(unread) > _MOST_LAST_BEFORE:
+                self._last_before.clear()
+            self._last_before.update({key: (older, read.get(key)) for key in unread})
+            for key in wanted - found.keys():
+                entry_before = self._last_before.get(key, ("", None))[1]
+                if entry_before is not None:
+                    found[key] = entry_before
+        return found
+
+    def routes_called(self, api_key: str) -> list[RouteCalls]:
+        """What the key was used for, the most called first. Reads every day's rollup, so it is for a thread."""
+        with self._lock:
+            waiting = [entry for entry in self._writing + list(self._waiting) if entry.api_key == api_key]
+            rows = [(row[3], row[4], *row[5:7], row[0]) for row in _rolled_up(waiting)] if waiting else []
+            for path in self._folder.glob("*.db"):
+                rows += _read_rollup(path, api_key, "method, path")
+        found: dict[tuple[str, str], RouteCalls] = {}
+        for method, path_called, calls, refused, hour_us in rows:
+            held = found.get((method, path_called), RouteCalls(method, path_called, 0, 0, 0))
+            found[method, path_called] = RouteCalls(
+                method, path_called, held.calls + calls, held.refused + refused, max(held.last_hour_us, hour_us)
+            )
+        return sorted(found.values(), key=lambda one: (-one.calls, one.path, one.method))
+
     def callers(self, api_key: str) -> list[Caller]:
         """Who called with the key, the latest first. Reads every day's rollup, so it is for a thread."""
         with self._lock:
             waiting = [entry for entry in self._writing + list(self._waiting) if entry.api_key == api_key]
             rows = [(row[2], *row[5:7], row[0]) for row in _rolled_up(waiting)] if waiting else []
             for path in self._folder.glob("*.db"):
-                rows += _read_callers(path, api_key)
+                rows += _read_rollup(path, api_key, "ip")
         found: dict[str, Caller] = {}
         for ip, calls, refused, hour_us in rows:
             held = found.get(ip, Caller(ip, 0, 0, 0))
@@ -302,9 +361,9 @@ def _rolled_up(rows: list[CallEntry]) -> Iterator[tuple[int, str, str, str, str,
             yield hour * HOUR_US, api_key, ip, method, path, calls, calls if reason else 0, weight * calls
 
 
-def _read_callers(path: Path, api_key: str) -> list[tuple[str, int, int, int]]:
-    """(ip, calls, refused, last hour) of a day's file."""
-    query = "SELECT ip, sum(calls), sum(refused), max(hour_us) FROM hours WHERE api_key = ? GROUP BY ip"
+def _read_rollup(path: Path, api_key: str, by: str) -> list[Any]:
+    """(…, calls, refused, last hour) of a day's file, for each of what the columns `by` tell apart."""
+    query = f"SELECT {by}, sum(calls), sum(refused), max(hour_us) FROM hours WHERE api_key = ? GROUP BY {by}"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return database.execute(query, (api_key,)).fetchall()
@@ -352,6 +411,28 @@ def _read_refusals(path: Path, api_keys: Set[str], limit: int) -> list[CallEntry
                         if len(found) == limit:
                             return found
     except (sqlite3.DatabaseError, msgspec.MsgspecError, LookupError):
+        pass  # as for `_read_newest`
+    return found
+
+
+def _read_last(path: Path, api_keys: set[str]) -> dict[str, CallEntry]:
+    """The last call of each key in a day's file."""
+    found: dict[str, CallEntry] = {}
+    query = "SELECT max(segment) FROM keys_of_segments WHERE api_key = ?"
+    unpacked: dict[int, list[CallEntry]] = {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            for api_key in sorted(api_keys):
+                [(segment,)] = database.execute(query, (api_key,)).fetchall()
+                if segment is None:
+                    continue
+                if segment not in unpacked:
+                    [(first_us, packed)] = database.execute(
+                        "SELECT first_us, entries FROM segments WHERE segment = ?", (segment,)
+                    ).fetchall()
+                    unpacked[segment] = _unpack(packed, first_us)
+                found[api_key] = next(one for one in reversed(unpacked[segment]) if one.api_key == api_key)
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, LookupError, ValueError):
         pass  # as for `_read_newest`
     return found
 

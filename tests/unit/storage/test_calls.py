@@ -307,3 +307,43 @@ def test_callers_of_a_key_are_counted_over_all_days_and_what_still_waits(tmp_pat
     log.flush()
     assert log.callers("K1") == written
     assert log.callers("K3") == []
+
+
+def test_the_last_call_of_each_key_is_found_in_memory_today_and_on_older_days(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    for key, day in (("K1", 0), ("K2", 1), ("K1", 1), ("K3", 2), ("K4", 0)):
+        log.add(entry(day, time_us=NOON_US + day * DAY_US, key=key))
+        log.flush()
+    log.add(entry(7, time_us=NOON_US + 2 * DAY_US, key="K4"))
+    for _ in range(2):  # the second time from what was remembered
+        found = log.last_calls(["K1", "K2", "K3", "K4", "K5"])
+        days = {key: (one.time_us - NOON_US) // DAY_US for key, one in found.items()}
+        assert days == {"K1": 1, "K2": 1, "K3": 2, "K4": 2}
+    log.flush()
+    log.add(entry(0, time_us=NOON_US + 3 * DAY_US, key="K2"))
+    log.flush()
+    assert {key: (one.time_us - NOON_US) // DAY_US for key, one in log.last_calls(["K1", "K2", "K4"]).items()} == {
+        "K1": 1,
+        "K2": 3,
+        "K4": 2,
+    }
+
+
+def test_a_damaged_day_hides_no_last_call_of_another_day(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    log.add(entry(0))
+    log.flush()
+    (tmp_path / "2030-01-01.db").write_bytes(b"no database")
+    assert log.last_calls(["K1"])["K1"].time_us == NOON_US
+
+
+def test_what_a_key_called_is_counted_over_all_days_and_what_still_waits(tmp_path: Path) -> None:
+    log = CallLog(tmp_path)
+    log.add(entry(0))
+    log.add(entry(1, key="K2"))
+    log.flush()
+    log.add(entry(0, time_us=NOON_US + DAY_US, reason="ip-foreign"))
+    log.flush()
+    log.add(entry(0, time_us=NOON_US + DAY_US)._replace(method="POST", path="/api/v3/order"))
+    found = {(one.method, one.path): (one.calls, one.refused) for one in log.routes_called("K1")}
+    assert found == {("GET", "/api/v3/time"): (2, 1), ("POST", "/api/v3/order"): (1, 0)}

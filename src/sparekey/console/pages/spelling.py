@@ -35,6 +35,7 @@ def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Envir
     )
     environment.filters |= {
         "when": when,
+        "second": second,
         "day": day,
         "span": span,
         "until": lambda us: span(us - policy_us()),
@@ -51,6 +52,10 @@ def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Envir
 def when(time_us: int) -> Markup:
     """To the minute, in UTC; a script puts it into the reader's zone without changing its width."""
     return _time(time_us, "%Y-%m-%d %H:%M", "minute")
+
+
+def second(time_us: int) -> Markup:
+    return _time(time_us, "%Y-%m-%d %H:%M:%S", "second")
 
 
 def day(time_us: int) -> Markup:
