@@ -17,6 +17,7 @@ import pytest
 from sparekey import assemble
 from sparekey.access.one_time import code_at, step_at
 from sparekey.console.passwords import CHEAP, Passwords
+from sparekey.console.sessions import OPERATOR
 from sparekey.settings import Settings
 from sparekey.terms.clocktime import MINUTE_US
 from sparekey.terms.letters import Letter
@@ -127,7 +128,7 @@ class Holder:
         page = await self.browser.open("/sign-in")
         page = await self.browser.submit(page, {"email": self.email, "password": self.password}, "/sign-in")
         if page.address.startswith("/sign-in/factor"):
-            page = await self.browser.submit(page, {"factor": "totp", "code": self.shown()}, "/sign-in/factor")
+            page = await self.browser.submit(page, {"totp": self.shown()}, "/sign-in/factor")
         return page
 
 
@@ -135,7 +136,7 @@ class Platform:
     def __init__(self, running: assemble.Running, clock: HandClock) -> None:
         self.running = running
         self._clock = clock
-        self.application = running._foreign._config.app
+        self.application = running.asgi
         self.operator = PageReader(self.application)
 
     def now_us(self) -> int:
@@ -184,6 +185,17 @@ class Platform:
             if found := re.search(re.escape(path) + r"\?token=([\w-]+)", letter.text):
                 return found[1]
         raise AssertionError(f"no letter to {to} has a link to {path}")
+
+    def signed_in_operator(self) -> tuple[str, Any]:
+        """The token of a browser of the operator's, and its session."""
+        session, token = self.running._sessions.open(OPERATOR, ip="127.0.0.1", agent="", proven=("token",))
+        return token, session
+
+    def csrf_of(self, token: str) -> str:
+        """What forms of the pages of this browser carry."""
+        session = self.running._sessions.find(token)
+        assert session is not None
+        return session.csrf
 
     @property
     def position(self) -> int:
