@@ -5,23 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import tempfile
 from base64 import b32decode
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from sparekey.access.commands import SetKyc
 from sparekey.access.one_time import code_at, step_at
 from sparekey.console.api_contract import make_api
 from sparekey.console.api_me import Steps, me_routes
+from sparekey.console.api_my_keys import own_key_routes
 from sparekey.console.api_session import session_routes
 from sparekey.console.codes import Codes
 from sparekey.console.factors import Factors
 from sparekey.console.identity import Identity
+from sparekey.console.key_acts import KeyActs
 from sparekey.console.letters import Letters
 from sparekey.console.own_factors import OwnFactors
+from sparekey.console.own_keys import OwnKeys
 from sparekey.console.passkeys import Passkeys
 from sparekey.console.step_up import StepUps
+from sparekey.storage.calls import CallLog
+from sparekey.storage.key_maker import KeyMaker
 from sparekey.terms.clocktime import MINUTE_US
 from sparekey.terms.letters import SMS
+from sparekey.terms.refusals import Refusal
 from tests.console_office import ANN, PASSWORD, Office
 
 ORIGIN = "http://localhost:8080"
@@ -85,6 +94,16 @@ class HoldersApi(Office):
             now_us,
         )
         self.identity.begin()
+        self.calls_folder = tempfile.TemporaryDirectory(prefix="sparekey-calls-")
+        acts = KeyActs(
+            self.writer,
+            self.access,
+            KeyMaker(self.vault, self.sequencer.when_durable),
+            self.clocks,
+            CallLog(Path(self.calls_folder.name)),
+            loopback_allowed=False,
+        )
+        own_keys = OwnKeys(acts, self.access, self.step_ups, letters, self.real_factors.tell, now_us, proof_wanted=True)
         steps = Steps(self.step_ups, self.real_factors)
         self.api = make_api(
             [
@@ -92,6 +111,7 @@ class HoldersApi(Office):
                 *me_routes(
                     self.access, self.identity, self.sessions, self.real_factors, own_factors, self.step_ups, steps
                 ),
+                *own_key_routes(self.access, self.sessions, own_keys, steps),
             ],
             {},
         )
@@ -173,6 +193,13 @@ class HoldersApi(Office):
         self.seed = (await self.done("POST", "/me/factors/totp", {"password": PASSWORD}))["secret"]
         await self.done("POST", "/me/factors/totp/confirm", {"code": self.shown()})
 
+    async def verified(self, email: str = ANN) -> None:
+        """A holder who may have keys, signed in."""
+        await self.sign_up(email)
+        await self.enter(email)
+        await self.add_totp()
+        assert not isinstance(self.writer.submit(SetKyc(self.account(email).account_id, "approved")), Refusal)
+
     async def prove(self, wanted: Answer) -> str:
         """Prove what the answer wants; its step-up's id, to send along."""
         assert wanted.reason == "step-up-required"
@@ -195,6 +222,7 @@ def over_the_api(work: Callable[[HoldersApi], Awaitable[None]]) -> None:
             await work(api)
         finally:
             api.passwords.stop()
+            api.calls_folder.cleanup()
 
     asyncio.run(run())
 

@@ -35,6 +35,7 @@ from sparekey.access.state import Key
 from sparekey.console.activity import Activity
 from sparekey.console.api import make_console
 from sparekey.console.api_me import Steps, me_routes
+from sparekey.console.api_my_keys import own_key_routes
 from sparekey.console.api_operator import operator_routes
 from sparekey.console.api_session import session_routes
 from sparekey.console.api_verification import own_verification_routes
@@ -749,6 +750,7 @@ class Running:
                 self._step_ups,
                 steps,
             ),
+            *own_key_routes(self._access, self._sessions, self._own_keys, steps),
             *own_verification_routes(self._access, self._sessions, self._verification),
         ]
 

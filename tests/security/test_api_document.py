@@ -78,12 +78,16 @@ class Document:
     def try_out(self, case: Any, about: Mapping[str, str]) -> None:
         for name in set(case.path_parameters or ()) & set(about):
             case.path_parameters[name] = about[name]
-        tokens = self.tokens(self.text["paths"][case.path][case.method.lower()], case.path)
+        operation = case.operation
+        tokens = self.tokens(self.text["paths"][operation.path][operation.method], operation.path)
         response = case.call(headers=tokens)
         ends = case.method == "DELETE" or "token" in response.text
         if ends and response.status_code == 200 and (about is self.existing or "session" in case.path):
             self.renew()
-        case.validate_response(response, checks=CHECKS, headers=tokens)
+        # A surplus parameter without a value is not in the address, which is right without it.
+        vanished = any(value in ([], {}, None) for value in (case.query or {}).values())
+        checks = [check for check in CHECKS if not (vanished and check is negative_data_rejection)]
+        case.validate_response(response, checks=checks, headers=tokens)
 
     def try_one(self, data: st.DataObject) -> None:
         operation = data.draw(st.sampled_from(self.operations))

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.routing import Route
 
-from sparekey.console import api_me, api_operator, api_session
+from sparekey.console import api_me, api_my_keys, api_operator, api_session
 from sparekey.console.api_contract import PREFIX, make_api
 from sparekey.console.pages import front_page
 from sparekey.console.pages.shell import Shell
@@ -19,7 +19,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
-_TAGS = {**api_session.TAGS, **api_me.TAGS, **api_operator.TAGS}
+_TAGS = {**api_session.TAGS, **api_me.TAGS, **api_my_keys.TAGS, **api_operator.TAGS}
 
 
 def make_console(routers: Sequence[APIRouter], shell: Shell, pages: Sequence[Route] = ()) -> Asgi:
