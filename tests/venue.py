@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from sparekey.assemble import Running, start
+from sparekey.console.passwords import CHEAP, Passwords
 from sparekey.settings import Settings
 
 EVERYTHING = ("reading", "spot-and-margin-trading", "margin-loan", "futures", "internal-transfer", "universal-transfer")
@@ -140,6 +141,10 @@ class Venue:
             },
         )
         return Credentials(document["apiKey"], document["secretKey"] or "", private_pem, email)
+
+    def hash_cheaply(self) -> None:
+        """Passwords cost next to nothing from now on."""
+        self._running._passwords._hasher = Passwords(CHEAP)._hasher
 
     def sessions_of(self, email: str) -> tuple[dict[str, str], str]:
         """Tokens of a "full" session of the account and of a "half" one; and the handle of a third."""

@@ -1,23 +1,23 @@
-"""The `sparekey` command. All subcommands but `up` and `log verify` ask a running server's management API."""
+"""The `sparekey` command. All subcommands but `up` and `log verify` ask a running server's management API: as the
+operator, and in guarded mode as the account's holder where the operator may not act."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
-import secrets
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 import click
 
+from sparekey.as_holder import Holder, read_unseen
+from sparekey.asking import Refused, Server, quoted
 from sparekey.settings import DEFAULT_TLS_PORT, DURABILITIES, MODES, PROFILES, STEP_UPS, Settings, delivery_in
 
 DEFAULT_DATA = ".sparekey"
@@ -35,15 +35,6 @@ PERMISSIONS = (
 _TIME_TOLD = re.compile(r"\b(\d{12,16}) \(ms\)")
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-
-class Refused(Exception):
-    """A no, with its reason slug. The command ends with exit code 1."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
 
 
 def main() -> None:
@@ -80,80 +71,6 @@ def _fail(reason: str, message: str) -> NoReturn:
     sys.exit(1)
 
 
-# --- talking to the server -------------------------------------------------------------------------------------------
-
-
-class Server:
-    """The running server of a data directory, reached with the operator's token from its `operator.env`."""
-
-    def __init__(self, data: Path) -> None:
-        env_file = data / "operator.env"
-        try:
-            values = dict(line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
-            self._url, self._token = values["CONSOLE_URL"].rstrip("/"), values["OPERATOR_TOKEN"]
-        except FileNotFoundError:
-            raise Refused(
-                "server-not-found",
-                f"{data} holds no operator.env; start a server with `sparekey up --data {data}` first",
-            ) from None
-        except (OSError, KeyError, ValueError) as error:
-            raise Refused("server-not-found", f"{env_file} cannot be used: {error}") from None
-        self._data = data
-
-    def get(self, path: str, **query: str | int) -> Any:
-        text = urllib.parse.urlencode({name: value for name, value in query.items() if value != ""})
-        return self._ask("GET", f"{path}?{text}" if text else path, None)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("POST", path, body)
-
-    def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("PUT", path, body)
-
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("PATCH", path, body)
-
-    def delete(self, path: str) -> Any:
-        return self._ask("DELETE", path, None)
-
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        request = urllib.request.Request(  # noqa: S310 -- the URL is our own server's, from a file only we can read
-            f"{self._url}/sparekey/v1{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self._token}",
-                "Content-Type": "application/json",
-                "Idempotency-Key": secrets.token_hex(16),
-            },
-        )
-        try:
-            # A proxy from the environment must not carry an operator's token: ask the server directly.
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=60) as reply:
-                return json.load(reply)
-        except urllib.error.HTTPError as error:
-            raise _refusal_in(error) from None
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            cause = getattr(error, "reason", error)
-            raise Refused(
-                "server-not-running",
-                f"no server answers at {self._url} ({cause}); start it with `sparekey up --data {self._data}`",
-            ) from None
-
-
-def _refusal_in(error: urllib.error.HTTPError) -> Refused:
-    try:
-        document = json.load(error)["error"]
-        return Refused(document["reason"], document["message"])
-    except (ValueError, KeyError, TypeError):
-        return Refused("server-error", f"the server answered HTTP {error.code}; see its output")
-
-
-def _quoted(text: str) -> str:
-    return urllib.parse.quote(text, safe="")
-
-
 # --- options that stand after every subcommand ----------------------------------------------------------------------
 
 
@@ -169,6 +86,53 @@ def for_server(function: Decorated) -> Decorated:
     )
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     return data(as_json(function))
+
+
+class Who(NamedTuple):
+    """`as_holder`: ask as the account's holder, also where the operator may act."""
+
+    as_holder: bool
+    factor: str
+
+    def asks(self, data: Path, email: str, as_operator: Callable[[Server], Any], own: Callable[[Holder], Any]) -> Any:
+        """Ask as the operator, or as the holder of this account: where the operator may not, or where it was typed."""
+        if not self.as_holder:
+            try:
+                return as_operator(Server(data))
+            except Refused as refused:
+                if refused.reason != "mode-guarded":
+                    raise
+                click.echo("In guarded mode keys and factors are their holder's: sign in as the holder.", err=True)
+        url = os.environ.get("SPAREKEY_URL") or Server(data).url
+        address = email or click.prompt("E-mail address of the account", err=True)
+        with Holder(url, address, self.factor) as holder:
+            return own(holder)
+
+
+def for_holder(function: Decorated) -> Decorated:
+    """`--as-holder` and `--factor`, for what an account's holder does as well as the operator of a sandbox."""
+
+    @functools.wraps(function)
+    def asked(as_holder: bool, factor: str | None, **options: Any) -> Any:
+        return function(who=Who(as_holder, factor or ""), **options)
+
+    flag = click.option(
+        "--as-holder", is_flag=True, help="Sign in as the account's holder (always done in guarded mode)."
+    )
+    choice = click.option(
+        "--factor",
+        type=click.Choice(("totp", "sms", "recovery")),
+        default=None,
+        help="Second factor to prove oneself with, as the holder.",
+    )
+    return cast(Decorated, flag(choice(asked)))
+
+
+def of_account(function: Decorated) -> Decorated:
+    """`--account`, for commands that name a key, which tells the operator enough."""
+    return click.option(
+        "--account", default="", envvar="SPAREKEY_EMAIL", metavar="EMAIL", help="Whose key it is, as its holder."
+    )(function)
 
 
 def _show(document: Any, as_json: bool, lines: Callable[[Any], Sequence[str]]) -> None:
@@ -297,7 +261,7 @@ def accounts_create(email: str, kyc: str, totp: bool, fund: tuple[str, ...], dat
 @for_server
 def accounts_show(email: str, data: Path, as_json: bool) -> None:
     """Show an account."""
-    _show(Server(data).get(f"/accounts/{_quoted(email)}"), as_json, _fields)
+    _show(Server(data).get(f"/accounts/{quoted(email)}"), as_json, _fields)
 
 
 @accounts.command("fund")
@@ -306,7 +270,7 @@ def accounts_show(email: str, data: Path, as_json: bool) -> None:
 @for_server
 def accounts_fund(email: str, amounts: tuple[str, ...], data: Path, as_json: bool) -> None:
     """Credit an account from nowhere (sandbox)."""
-    document = Server(data).post(f"/accounts/{_quoted(email)}/fund", {"fund": _amounts(amounts)})
+    document = Server(data).post(f"/accounts/{quoted(email)}/fund", {"fund": _amounts(amounts)})
     _show(document, as_json, lambda funded: [f"{asset}  free {free}" for asset, free in funded["free"].items()])
 
 
@@ -316,7 +280,7 @@ def accounts_fund(email: str, amounts: tuple[str, ...], data: Path, as_json: boo
 @for_server
 def accounts_kyc(email: str, state: str, data: Path, as_json: bool) -> None:
     """Set the state of the identity check. Unless it is approved, trading and withdrawing keys stop."""
-    _show(Server(data).put(f"/accounts/{_quoted(email)}/kyc", {"kyc": state}), as_json, _fields)
+    _show(Server(data).put(f"/accounts/{quoted(email)}/kyc", {"kyc": state}), as_json, _fields)
 
 
 @accounts.command("suspend")
@@ -325,7 +289,7 @@ def accounts_kyc(email: str, state: str, data: Path, as_json: bool) -> None:
 @for_server
 def accounts_suspend(email: str, reason: str, data: Path, as_json: bool) -> None:
     """Stop all API access of an account, until it is restored."""
-    _show(Server(data).post(f"/accounts/{_quoted(email)}/suspend", {"reason": reason}), as_json, _fields)
+    _show(Server(data).post(f"/accounts/{quoted(email)}/suspend", {"reason": reason}), as_json, _fields)
 
 
 @accounts.command("restore")
@@ -334,7 +298,7 @@ def accounts_suspend(email: str, reason: str, data: Path, as_json: bool) -> None
 @for_server
 def accounts_restore(email: str, reason: str, data: Path, as_json: bool) -> None:
     """Lift a suspension."""
-    _show(Server(data).post(f"/accounts/{_quoted(email)}/restore", {"reason": reason}), as_json, _fields)
+    _show(Server(data).post(f"/accounts/{quoted(email)}/restore", {"reason": reason}), as_json, _fields)
 
 
 @accounts.command("broker")
@@ -343,7 +307,7 @@ def accounts_restore(email: str, reason: str, data: Path, as_json: bool) -> None
 @for_server
 def accounts_broker(email: str, state: str, data: Path, as_json: bool) -> None:
     """Say whether an account may have sub-accounts of its customers."""
-    _show(Server(data).put(f"/accounts/{_quoted(email)}/broker", {"broker": state == "on"}), as_json, _fields)
+    _show(Server(data).put(f"/accounts/{quoted(email)}/broker", {"broker": state == "on"}), as_json, _fields)
 
 
 @accounts.command("erase")
@@ -351,7 +315,7 @@ def accounts_broker(email: str, state: str, data: Path, as_json: bool) -> None:
 @for_server
 def accounts_erase(email: str, data: Path, as_json: bool) -> None:
     """Delete an account's keys and destroy what is sealed of it, for good. It must have no open orders."""
-    document = Server(data).delete(f"/accounts/{_quoted(email)}")
+    document = Server(data).delete(f"/accounts/{quoted(email)}")
     _show(document, as_json, lambda row: [f"erased the account {row['accountId']}"])
 
 
@@ -362,18 +326,91 @@ def accounts_2fa() -> None:
 
 @accounts_2fa.command("add")
 @click.argument("email")
+@for_holder
 @for_server
-def accounts_2fa_add(email: str, data: Path, as_json: bool) -> None:
+def accounts_2fa_add(email: str, who: Who, data: Path, as_json: bool) -> None:
     """Turn on an authenticator and print its secret, this once."""
-    _show(Server(data).post(f"/accounts/{_quoted(email)}/totp", {}), as_json, _fields)
+
+    def own(holder: Holder) -> Any:
+        offered = holder.post("/me/factors/totp", {"password": holder.password})
+        click.echo(f"Put this secret into an authenticator: {offered['secret']}", err=True)
+        me = holder.post("/me/factors/totp/confirm", {"code": read_unseen("", "Code that it shows")})
+        return {"accountId": me["accountId"], "email": me["email"], "totpSecret": offered["secret"]}
+
+    document = who.asks(data, email, lambda server: server.post(f"/accounts/{quoted(email)}/totp", {}), own)
+    _show(document, as_json, _fields)
 
 
 @accounts_2fa.command("remove")
 @click.argument("email")
+@for_holder
 @for_server
-def accounts_2fa_remove(email: str, data: Path, as_json: bool) -> None:
+def accounts_2fa_remove(email: str, who: Who, data: Path, as_json: bool) -> None:
     """Turn the authenticator off; trading and withdrawing keys stop."""
-    _show(Server(data).delete(f"/accounts/{_quoted(email)}/totp"), as_json, _fields)
+
+    def own(holder: Holder) -> Any:
+        me = holder.delete("/me/factors/totp")
+        return {name: me[name] for name in ("accountId", "email", "kyc", "factors", "keys", "apiAccess")}
+
+    path = f"/accounts/{quoted(email)}/totp"
+    _show(who.asks(data, email, lambda server: server.delete(path), own), as_json, _fields)
+
+
+@accounts.group("verification")
+def accounts_verification() -> None:
+    """Applications for identity checks, which wait for a decision."""
+
+
+@accounts_verification.command("list")
+@for_server
+def verification_list(data: Path, as_json: bool) -> None:
+    """List the applications that wait, the longest first."""
+    documents = Server(data).get("/verifications")
+    _show(documents, as_json, lambda rows: [_waiting_line(row) for row in rows] or ["nobody waits"])
+
+
+@accounts_verification.command("show")
+@click.argument("email")
+@for_server
+def verification_show(email: str, data: Path, as_json: bool) -> None:
+    """Show what an account's holder handed in; the photograph is on the console's page."""
+    _show(Server(data).get(f"/accounts/{quoted(email)}/verification"), as_json, _fields)
+
+
+def _signed(function: Decorated) -> Decorated:
+    application = click.option(
+        "--application", default="", help="The one that was looked at (verification show); else the newest."
+    )
+    return application(
+        click.option("--by", required=True, envvar="SPAREKEY_OPERATOR", help="Your name or initials; journaled.")(
+            function
+        )
+    )
+
+
+@accounts_verification.command("approve")
+@click.argument("email")
+@_signed
+@for_server
+def verification_approve(email: str, application: str, by: str, data: Path, as_json: bool) -> None:
+    """Approve an application that waits."""
+    _show(_decide(Server(data), email, application, "approved", by, ""), as_json, _fields)
+
+
+@accounts_verification.command("reject")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; the holder is told, and it is journaled.")
+@_signed
+@for_server
+def verification_reject(email: str, reason: str, application: str, by: str, data: Path, as_json: bool) -> None:
+    """Reject an application that waits."""
+    _show(_decide(Server(data), email, application, "rejected", by, reason), as_json, _fields)
+
+
+def _decide(server: Server, email: str, application: str, decision: str, by: str, reason: str) -> Any:
+    path = f"/accounts/{quoted(email)}/verification"
+    looked_at = application or server.get(path)["application"]
+    return server.put(path, {"application": looked_at, "decision": decision, "by": by, "reason": reason})
 
 
 @commands.group()
@@ -407,6 +444,7 @@ def _public_key_fields(public_key: Path | None, nonce: str, signature: str) -> d
 @for_a_public_key
 @click.option("--permission", multiple=True, type=click.Choice(PERMISSIONS), help="Repeat for several.")
 @click.option("--ip", multiple=True, metavar="CIDR", help="Whitelist entry; repeat for several.")
+@for_holder
 @for_server
 def keys_create(
     account: str,
@@ -417,6 +455,7 @@ def keys_create(
     signature: str,
     permission: tuple[str, ...],
     ip: tuple[str, ...],
+    who: Who,
     data: Path,
     as_json: bool,
 ) -> None:
@@ -427,24 +466,32 @@ def keys_create(
         "permissions": list(permission),
         "ips": list(ip),
     } | _public_key_fields(public_key, nonce, signature)
-    _show(Server(data).post(f"/accounts/{_quoted(account)}/keys", body), as_json, _fields)
+    path = f"/accounts/{quoted(account)}/keys"
+    created = who.asks(
+        data, account, lambda server: server.post(path, body), lambda holder: holder.post("/me/keys", body)
+    )
+    _show(created, as_json, _fields)
 
 
 @keys.command("list")
 @click.option("--account", required=True, metavar="EMAIL")
+@for_holder
 @for_server
-def keys_list(account: str, data: Path, as_json: bool) -> None:
+def keys_list(account: str, who: Who, data: Path, as_json: bool) -> None:
     """List the keys of an account."""
-    documents = Server(data).get(f"/accounts/{_quoted(account)}/keys")
+    path = f"/accounts/{quoted(account)}/keys"
+    documents = who.asks(data, account, lambda server: server.get(path), lambda holder: holder.get("/me/keys"))
     _show(documents, as_json, lambda rows: [_key_line(row) for row in rows] or ["no keys"])
 
 
 @keys.command("show")
 @click.argument("api_key")
+@of_account
+@for_holder
 @for_server
-def keys_show(api_key: str, data: Path, as_json: bool) -> None:
+def keys_show(api_key: str, account: str, who: Who, data: Path, as_json: bool) -> None:
     """Show a key (never its secret)."""
-    _show(Server(data).get(f"/keys/{_quoted(api_key)}"), as_json, _fields)
+    _show(_of_key(who, data, account, api_key, "GET"), as_json, _fields)
 
 
 @keys.command("edit")
@@ -453,6 +500,8 @@ def keys_show(api_key: str, data: Path, as_json: bool) -> None:
 @click.option("--permission", multiple=True, type=click.Choice(PERMISSIONS), help="Replaces all; reading is implied.")
 @click.option("--ip", multiple=True, metavar="CIDR", help="Whitelist entry; those given replace all.")
 @click.option("--no-ip", is_flag=True, help="Take the whitelist away: the key expires after 90 days.")
+@of_account
+@for_holder
 @for_server
 def keys_edit(
     api_key: str,
@@ -460,6 +509,8 @@ def keys_edit(
     permission: tuple[str, ...],
     ip: tuple[str, ...],
     no_ip: bool,
+    account: str,
+    who: Who,
     data: Path,
     as_json: bool,
 ) -> None:
@@ -475,7 +526,7 @@ def keys_edit(
         body["ips"] = list(ip)
     if not body:
         raise Refused("request-invalid", "nothing to change; give --label, --permission, --ip or --no-ip")
-    _show(Server(data).patch(f"/keys/{_quoted(api_key)}", body), as_json, _fields)
+    _show(_of_key(who, data, account, api_key, "PATCH", body=body), as_json, _fields)
 
 
 @keys.command("rotate")
@@ -484,67 +535,107 @@ def keys_edit(
     "--overlap", required=True, metavar="DURATION", help="How long the old key lives on: 24h, 7d; 0s ends it."
 )
 @for_a_public_key
+@of_account
+@for_holder
 @for_server
 def keys_rotate(
-    api_key: str, overlap: str, public_key: Path | None, nonce: str, signature: str, data: Path, as_json: bool
+    api_key: str,
+    overlap: str,
+    public_key: Path | None,
+    nonce: str,
+    signature: str,
+    account: str,
+    who: Who,
+    data: Path,
+    as_json: bool,
 ) -> None:
     """Replace a key by a new one and print that; an HMAC key's secret is shown this once."""
     body = {"overlap": overlap} | _public_key_fields(public_key, nonce, signature)
-    _show(Server(data).post(f"/keys/{_quoted(api_key)}/rotate", body), as_json, _fields)
+    _show(_of_key(who, data, account, api_key, "POST", "/rotate", body), as_json, _fields)
 
 
 @keys.command("challenge")
 @click.option("--account", required=True, metavar="EMAIL")
 @click.option("--public-key", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@for_holder
 @for_server
-def keys_challenge(account: str, public_key: Path, data: Path, as_json: bool) -> None:
+def keys_challenge(account: str, public_key: Path, who: Who, data: Path, as_json: bool) -> None:
     """Print a text to sign, which proves possession of a public key's private half; its nonce stands in it."""
     body = {"publicKey": public_key.read_bytes().decode("utf-8", "replace")}
-    document = Server(data).post(f"/accounts/{_quoted(account)}/challenges", body)
+    path = f"/accounts/{quoted(account)}/challenges"
+    document = who.asks(
+        data, account, lambda server: server.post(path, body), lambda holder: holder.post("/me/keys/challenges", body)
+    )
     # The text alone, to the byte, so that it can be led into the program that signs it.
     click.echo(json.dumps(document) if as_json else document["text"], nl=as_json)
 
 
 @keys.command("disable")
 @click.argument("api_key", metavar="APIKEY")
+@of_account
+@for_holder
 @for_server
-def keys_disable(api_key: str, data: Path, as_json: bool) -> None:
+def keys_disable(api_key: str, account: str, who: Who, data: Path, as_json: bool) -> None:
     """Stop a key until it is enabled again."""
-    _show(Server(data).post(f"/keys/{_quoted(api_key)}/disable", {}), as_json, _fields)
+    _show(_of_key(who, data, account, api_key, "POST", "/disable", {}), as_json, _fields)
 
 
 @keys.command("enable")
 @click.argument("api_key", metavar="APIKEY")
+@of_account
+@for_holder
 @for_server
-def keys_enable(api_key: str, data: Path, as_json: bool) -> None:
+def keys_enable(api_key: str, account: str, who: Who, data: Path, as_json: bool) -> None:
     """Let a disabled key call again."""
-    _show(Server(data).post(f"/keys/{_quoted(api_key)}/enable", {}), as_json, _fields)
+    _show(_of_key(who, data, account, api_key, "POST", "/enable", {}), as_json, _fields)
 
 
 @keys.command("panic")
 @click.argument("email")
 @click.option("--reason", help="Why; it is journaled.")
+@for_holder
 @for_server
-def keys_panic(email: str, reason: str | None, data: Path, as_json: bool) -> None:
-    """Disable every key of an account at once."""
-    document = Server(data).post(f"/accounts/{_quoted(email)}/panic", {"reason": reason})
+def keys_panic(email: str, reason: str | None, who: Who, data: Path, as_json: bool) -> None:
+    """Disable every key of an account at once. The operator may do that in guarded mode, too."""
+    path, body = f"/accounts/{quoted(email)}/panic", {"reason": reason}
+    document = who.asks(
+        data, email, lambda server: server.post(path, body), lambda holder: holder.post("/me/keys/panic", {})
+    )
     _show(document, as_json, lambda row: [f"disabled {api_key}" for api_key in row["disabled"]] or ["no active keys"])
 
 
 @keys.command("usage")
 @click.argument("api_key", metavar="APIKEY")
+@of_account
+@for_holder
 @for_server
-def keys_usage(api_key: str, data: Path, as_json: bool) -> None:
+def keys_usage(api_key: str, account: str, who: Who, data: Path, as_json: bool) -> None:
     """Show who calls a key, by address: after a rotation, who has not changed over yet."""
-    _show(Server(data).get(f"/keys/{_quoted(api_key)}/usage"), as_json, _usage_lines)
+    _show(_of_key(who, data, account, api_key, "GET", "/usage"), as_json, _usage_lines)
 
 
 @keys.command("delete")
 @click.argument("api_key")
+@of_account
+@for_holder
 @for_server
-def keys_delete(api_key: str, data: Path, as_json: bool) -> None:
+def keys_delete(api_key: str, account: str, who: Who, data: Path, as_json: bool) -> None:
     """Delete a key; it is refused from its next call on."""
-    _show(Server(data).delete(f"/keys/{_quoted(api_key)}"), as_json, lambda row: [f"deleted {row['apiKey']}"])
+    document = _of_key(who, data, account, api_key, "DELETE")
+    _show(document, as_json, lambda row: [f"deleted {row['apiKey']}"])
+
+
+def _of_key(
+    who: Who, data: Path, account: str, api_key: str, method: str, act: str = "", body: Mapping[str, Any] | None = None
+) -> Any:
+    """What is asked of one key has the same form for the operator and its holder."""
+    path = f"/keys/{quoted(api_key)}{act}"
+    return who.asks(
+        data,
+        account,
+        lambda server: server.ask(method, path, body),
+        lambda holder: holder.ask(method, f"/me{path}", body),
+    )
 
 
 @keys.command("receipts")
@@ -552,7 +643,7 @@ def keys_delete(api_key: str, data: Path, as_json: bool) -> None:
 @for_server
 def keys_receipts(api_key: str, data: Path, as_json: bool) -> None:
     """Show when everything stopped honouring a key that was narrowed or stopped, since the server started."""
-    _show_receipts(Server(data).get(f"/keys/{_quoted(api_key)}/receipts"), as_json)
+    _show_receipts(Server(data).get(f"/keys/{quoted(api_key)}/receipts"), as_json)
 
 
 def _show_receipts(documents: Sequence[Any], as_json: bool) -> None:
@@ -577,7 +668,7 @@ def bans_list(data: Path, as_json: bool) -> None:
 @for_server
 def bans_receipts(ip: str, data: Path, as_json: bool) -> None:
     """Show when an address was banned, and what it had open then, since the server started."""
-    _show_receipts(Server(data).get(f"/bans/{_quoted(ip)}/receipts"), as_json)
+    _show_receipts(Server(data).get(f"/bans/{quoted(ip)}/receipts"), as_json)
 
 
 @bans.command("lift")
@@ -585,7 +676,7 @@ def bans_receipts(ip: str, data: Path, as_json: bool) -> None:
 @for_server
 def bans_lift(ip: str, data: Path, as_json: bool) -> None:
     """Let an address in again and forget that it was banned."""
-    _show(Server(data).delete(f"/bans/{_quoted(ip)}"), as_json, lambda row: [f"lifted the ban of {row['ip']}"])
+    _show(Server(data).delete(f"/bans/{quoted(ip)}"), as_json, lambda row: [f"lifted the ban of {row['ip']}"])
 
 
 @commands.group()
@@ -656,6 +747,10 @@ def _amounts(texts: Sequence[str]) -> dict[str, str]:
             raise Refused("amount-invalid", f"{asset} is given twice")
         amounts[asset] = amount
     return amounts
+
+
+def _waiting_line(row: Mapping[str, Any]) -> str:
+    return f"{row['email']}  since {_iso(row['sinceMs'])}"
 
 
 def _key_line(row: Mapping[str, Any]) -> str:
