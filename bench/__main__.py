@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import age, engine, gate, idle, keys, machine, orders, ours, streams
+from bench import age, engine, gate, idle, keys, machine, orders, ours, sign_ins, streams
 from bench.processes import cores, raise_priority
 from bench.report import Section, save, table
 
-PARTS = ("gate", "orders", "streams", "engine", "age", "idle", "keys")
+PARTS = ("gate", "orders", "sign-ins", "streams", "engine", "age", "idle", "keys")
 
 
 def main() -> int:
@@ -46,6 +46,9 @@ def main() -> int:
             ),
             "orders": lambda: orders.measure(
                 folder / "orders", where, orders.QUICK if options.quick else orders.Plan()
+            ),
+            "sign-ins": lambda: sign_ins.measure(
+                folder / "sign-ins", where, sign_ins.QUICK if options.quick else sign_ins.Plan()
             ),
             "streams": lambda: streams.measure(
                 folder / "streams", where, streams.QUICK if options.quick else streams.Plan()

@@ -180,10 +180,13 @@ def open_loop(
     cpu_ns: Callable[[], int],
     *,
     connections: int = 128,
+    warm_s: float = 0.0,
+    then: Callable[[], object] | None = None,
 ) -> Slice:
     """`rate` requests a second, come what may: a request that finds no free connection waits, and its waiting counts.
 
     Latency runs from the moment a request was due, so that a stall is not hidden by requests that were never sent.
+    What is due in the first `warm_s` is not counted; `then` is called once that is over, to disturb the rest.
     """
     poll = select.epoll()
     by_fd = {}
@@ -196,13 +199,16 @@ def open_loop(
     idle = deque(by_fd.values())
     latencies: list[int] = []
     failed = 0
-    count = int(rate * seconds)
+    warm = int(rate * warm_s)
+    count = warm + int(rate * seconds)
     gap = 1e9 / rate
     cpu_before = cpu_ns()
     started = clock()
     sent = 0
-    give_up = started + int((seconds + 10) * 1e9)
-    while len(latencies) < count:
+    give_up = started + int((warm_s + seconds + 10) * 1e9)
+    counted_from = started + int(warm * gap)
+    answered = 0
+    while answered < count:
         now = clock()
         if now > give_up:
             break
@@ -211,23 +217,29 @@ def open_loop(
             connection.since = started + int(sent * gap)
             connection.send(requests[sent % total])
             sent += 1
+        if then is not None and sent >= warm:
+            cpu_before = cpu_ns()
+            then()
+            then = None
         wait_s = 0.01 if sent >= count or not idle else max(0.0, (started + int(sent * gap) - clock()) / 1e9)
         for fd, _ in poll.poll(wait_s if wait_s > 0.001 else 0):
             connection = by_fd[fd]
             reply = connection.read()
             if not reply:
                 continue
-            latencies.append(clock() - connection.since)
+            answered += 1
+            if connection.since >= counted_from:
+                latencies.append(clock() - connection.since)
             if not fine(reply):
                 failed += 1
             idle.append(connection)
     ended = clock()
     spent = cpu_ns() - cpu_before
-    missing = count - len(latencies)
+    missing = count - answered
     for connection in by_fd.values():
         connection.socket.close()
     poll.close()
     latencies.sort()
     return Slice(
-        len(latencies), failed + missing, (ended - started) / 1e9, spent / 1e9, [one // 1000 for one in latencies]
+        len(latencies), failed + missing, (ended - counted_from) / 1e9, spent / 1e9, [one // 1000 for one in latencies]
     )

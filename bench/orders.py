@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 QUICK = Plan(rounds=3, seconds=1.5)
 TINY = Plan(rounds=3, seconds=0.1, accounts=4, requests=96, offered=200)
 
-_FUNDS = dict.fromkeys(("USDT", "BTC", "ETH", "BNB", "LTC", "XRP", "ADA"), "100000000")
+FUNDS = dict.fromkeys(("USDT", "BTC", "ETH", "BNB", "LTC", "XRP", "ADA"), "100000000")
 
 
 class Broken(Exception):
@@ -47,16 +47,16 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     options = ("--profile", "off", "--market", "none", "--durability", plan.durability)
     server = Sparekey(folder, cores.server, *options)
     try:
-        keys = server.keys(plan.accounts, _FUNDS, per_account=1)
+        keys = server.keys(plan.accounts, FUNDS, per_account=1)
         busy: list[Slice] = []
         steady: list[Slice] = []
         open_orders: list[int] = []
         syncs: list[float] = []
         for number in range(-1, plan.rounds):  # the first round warms up
             seconds = plan.seconds if number >= 0 else plan.seconds / 4
-            one = closed_loop(server.port, _orders(keys, plan.requests, number * 2), seconds, server.cpu_ns)
+            one = closed_loop(server.port, orders_of(keys, plan.requests, number * 2), seconds, server.cpu_ns)
             other = open_loop(
-                server.port, _orders(keys, plan.requests, number * 2 + 1), plan.offered, seconds, server.cpu_ns
+                server.port, orders_of(keys, plan.requests, number * 2 + 1), plan.offered, seconds, server.cpu_ns
             )
             for slice_ in (one, other):
                 if slice_.failures:
@@ -114,7 +114,7 @@ def measure(folder: Path, cores: Cores, plan: Plan) -> Section:
     return Section(title, lines, raw | {"sync_ms": [round(one, 3) for one in syncs]}, notes)
 
 
-def _orders(keys: list[Credentials], count: int, seed: int) -> list[bytes]:
+def orders_of(keys: list[Credentials], count: int, seed: int) -> list[bytes]:
     return [
         signed(
             keys[one.account],

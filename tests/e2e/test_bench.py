@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import age, engine, gate, idle, keys, orders, ours, peer_servers, streams
+from bench import age, engine, gate, idle, keys, orders, ours, peer_servers, sign_ins, streams
 from bench.load import ask, fine
 from bench.processes import Cores, Server, cores
 from bench.report import Section, table
@@ -73,6 +73,13 @@ def test_the_gate_is_measured_beside_its_peers(tmp_path: Path, where: Cores) -> 
 def test_durable_orders_are_measured(tmp_path: Path, where: Cores) -> None:
     text = shown(orders.measure(tmp_path, where, orders.TINY))
     assert "/s offered, p99" in text
+
+
+@pytest.mark.long
+def test_a_crowd_that_signs_in_is_measured(tmp_path: Path, where: Cores) -> None:
+    section = sign_ins.measure(tmp_path, where, sign_ins.TINY)
+    assert "offered, raised by" in shown(section)
+    assert len(section.raw["crowded"]) == sign_ins.TINY.rounds
 
 
 @pytest.mark.long

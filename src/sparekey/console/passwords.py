@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +36,8 @@ LONGEST: Final = 128
 LEAST_SCORE: Final = 3
 #: What zxcvbn looks at: its time grows faster than the length, and what begins strong is strong.
 _LOOKED_AT = 64
+#: Nice levels below the loop: about a tenth of a core that both want.
+_LOWER = 10
 #: How many may wait for the thread.
 MOST_WAITING: Final = 40
 
@@ -62,7 +67,7 @@ class Passwords:
         passes, memory_kib = cost if cost is not None else Cost()
         # One lane: see the module's first lines. A hash names its own parameters, so others verify as well.
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
-        self._thread = ThreadPoolExecutor(1, "passwords")
+        self._thread = ThreadPoolExecutor(1, "passwords", initializer=_yield_to_trading)
         self._most_waiting = most_waiting
         self._waiting = 0
         #: Of a password that nobody knows: what an unknown account's is compared with. Made when it is first needed.
@@ -127,6 +132,16 @@ class Passwords:
             return False
         except Argon2Error:
             return False
+
+
+def _yield_to_trading() -> None:
+    """On Linux a priority is a thread's own (man 2 setpriority): where cores are scarce, orders come before hashes."""
+    if sys.platform == "linux":
+        try:
+            lowered = os.getpriority(os.PRIO_PROCESS, 0) + _LOWER
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(lowered, 19))
+        except OSError:
+            pass  # it takes its turn as everyone, then
 
 
 def _normal(password: str) -> str:

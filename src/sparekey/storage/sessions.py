@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,11 @@ class Link(NamedTuple):
 
 
 class SessionFile:
-    """`path` may be `":memory:"`. Used from one thread. Durable on return, apart from `note_seen`."""
+    """`path` may be `":memory:"`. Used from one thread.
+
+    What ends something, or takes a token away, is durable on return. What opens something may be lost to a power cut
+    (not to the end of the process), which costs another sign-in: a crowd that signs in makes trading wait for no disk.
+    """
 
     def __init__(self, path: Path | str) -> None:
         if isinstance(path, Path) and not path.exists():
@@ -80,7 +85,7 @@ class SessionFile:
         try:
             self._database.set_busy_timeout(10_000)
             self._database.pragma("journal_mode", "wal")
-            self._database.pragma("synchronous", "FULL")
+            self._database.pragma("synchronous", "NORMAL")
             # Addresses of an erased account must not linger in free pages.
             self._database.pragma("secure_delete", True)
             self._database.execute(_SCHEMA)
@@ -91,6 +96,15 @@ class SessionFile:
 
     def close(self) -> None:
         self._database.close()
+
+    @contextmanager
+    def _durably(self) -> Iterator[None]:
+        self._database.pragma("synchronous", "FULL")
+        try:
+            with self._database:
+                yield
+        finally:
+            self._database.pragma("synchronous", "NORMAL")
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
@@ -122,22 +136,23 @@ class SessionFile:
 
     def replace(self, session: Session, token: str) -> bool:
         """The session of this handle as it is from now on, under another token; False if there is none any more."""
-        self._database.execute(
-            "UPDATE sessions SET digest = ?, epoch = ?, stage = ?, proven = ?, created_us = ?, seen_us = ?, "
-            "until_us = ?, csrf = ? WHERE handle = ?",
-            (
-                digest_of(token),
-                session.epoch,
-                session.stage,
-                " ".join(session.proven),
-                session.created_us,
-                session.seen_us,
-                session.until_us,
-                session.csrf,
-                session.handle,
-            ),
-        )
-        return self._database.changes() == 1
+        with self._durably():
+            self._database.execute(
+                "UPDATE sessions SET digest = ?, epoch = ?, stage = ?, proven = ?, created_us = ?, seen_us = ?, "
+                "until_us = ?, csrf = ? WHERE handle = ?",
+                (
+                    digest_of(token),
+                    session.epoch,
+                    session.stage,
+                    " ".join(session.proven),
+                    session.created_us,
+                    session.seen_us,
+                    session.until_us,
+                    session.csrf,
+                    session.handle,
+                ),
+            )
+            return self._database.changes() == 1
 
     def find(self, token: str) -> Session | None:
         found = self._sessions("WHERE digest = ?", (digest_of(token),))
@@ -155,10 +170,12 @@ class SessionFile:
             _log.warning("when a session was last used cannot be kept: %s", error)
 
     def end(self, handle: str) -> None:
-        self._database.execute("DELETE FROM sessions WHERE handle = ?", (handle,))
+        with self._durably():
+            self._database.execute("DELETE FROM sessions WHERE handle = ?", (handle,))
 
     def end_all(self, account_id: int, but: str = "") -> None:
-        self._database.execute("DELETE FROM sessions WHERE account_id = ? AND handle != ?", (account_id, but))
+        with self._durably():
+            self._database.execute("DELETE FROM sessions WHERE account_id = ? AND handle != ?", (account_id, but))
 
     # --- devices -----------------------------------------------------------------------------------------------------
 
@@ -185,7 +202,7 @@ class SessionFile:
 
     def forget_account(self, account_id: int) -> None:
         """Sessions, devices and links of the account, and what the write-ahead log still holds of them."""
-        with self._database:
+        with self._durably():
             for table in ("sessions", "devices", "links"):
                 self._database.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
         self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -217,8 +234,9 @@ class SessionFile:
 
     def take_link(self, token: str) -> bool:
         """Use a link up; False if it was used before."""
-        self._database.execute("DELETE FROM links WHERE digest = ?", (digest_of(token),))
-        return self._database.changes() == 1
+        with self._durably():
+            self._database.execute("DELETE FROM links WHERE digest = ?", (digest_of(token),))
+            return self._database.changes() == 1
 
     # --- time --------------------------------------------------------------------------------------------------------
 

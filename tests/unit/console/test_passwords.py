@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -152,3 +154,14 @@ def test_the_cost_is_what_the_rfc_recommends() -> None:
     assert Cost() == (3, 64 * 1024)
     assert passwords.is_outdated(PasswordHasher(time_cost=2, memory_cost=64 * 1024, parallelism=1).hash("x"))
     passwords.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is the whole process's")
+def test_the_thread_that_hashes_gives_way_and_no_other_thread_does(passwords: Passwords) -> None:
+    def priorities() -> tuple[int, int]:
+        return os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, os.getpid())
+
+    before = priorities()
+    within, of_the_process = asyncio.run(passwords._in_thread(priorities))
+    assert within == min(before[0] + 10, 19)
+    assert of_the_process == before[1]
