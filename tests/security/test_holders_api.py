@@ -39,7 +39,7 @@ def test_an_act_that_matters_names_the_proof_that_it_wants_and_goes_on_with_it()
         step_up = wanted.body["stepUp"]
         assert step_up | {"id": ""} == {
             "id": "",
-            "action": "make new recovery codes, which ends those you have",
+            "action": "make new recovery codes",
             "factors": ["totp"],
             "needsEmail": True,
             "proven": False,

@@ -178,7 +178,7 @@ def me_routes(
     async def open_sms(session: Here, body: SmsNumber, step_up_id: StepUpHeader = "") -> dict[str, Any]:
         """Have a code sent to a number (password for the first factor, step-up for another one)."""
         outcome = await own_factors.open_sms(session, body.number, password=body.password, step_up_id=step_up_id)
-        steps.granted(session, own_factors.adding("sms"), outcome)
+        steps.granted(session, own_factors.adding("sms", body.number), outcome)
         return {"done": True}
 
     @acting.post("/factors/sms/confirm", tags=["me"], response_model=answers.MeShown, responses=confirms)

@@ -82,10 +82,13 @@ class Codes:
         return None
 
     def spend(self, kind: str, purpose: str, typed: str) -> Refusal | None:
-        """The same, and the code is over if it was right."""
+        """The same, and the code is over if it was right. One that came to use counts no more among those sent."""
         refusal = self.check(kind, purpose, typed)
         if refusal is None:
-            del self._purposes[purpose].digests[kind]
+            sent = self._purposes[purpose]
+            del sent.digests[kind]
+            if self._sent_at.get(sent.account_id):
+                self._sent_at[sent.account_id].pop()
         return refusal
 
     def is_waiting(self, kind: str, purpose: str) -> bool:

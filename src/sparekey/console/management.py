@@ -13,6 +13,7 @@ from typing import Any
 
 from sparekey.access.commands import (
     AdvanceClock,
+    ChangePassword,
     CreateAccount,
     EnrolTotp,
     EraseAccount,
@@ -131,11 +132,15 @@ class Management:
         password_hash = await self._passwords.hash(password)
         subject = subject_of(account.account_id)
         totp_secret = b32encode(secrets.token_bytes(_TOTP_SEED_BYTES)).decode()
-        # Sealed under the same ids as before, which replaces the old ones.
-        self._vault.seal(subject, "password", "argon2id", password_hash.encode())
-        vault_id = self._vault.seal(subject, "totp", "seed", totp_secret.encode())
-        self._submit(ACCESS, EnrolTotp(account.account_id, vault_id))
+        replaced = {account.password_vault_id, account.totp_vault_id}
+        # Sealed under the ids that they had at first. Others, if their holder has changed them since, are forgotten.
+        password_id = self._vault.seal(subject, "password", "argon2id", password_hash.encode())
+        totp_id = self._vault.seal(subject, "totp", "seed", totp_secret.encode())
+        self._submit(ACCESS, ChangePassword(account.account_id, password_id))
+        self._submit(ACCESS, EnrolTotp(account.account_id, totp_id))
         await self._writer.durable()
+        for vault_id in sorted(replaced - {password_id, totp_id, ""}):
+            self._vault.forget(vault_id)
         return {"password": password, "totpSecret": totp_secret}
 
     def account_id_of(self, email: str) -> int | None:

@@ -29,7 +29,7 @@ from sparekey.access.commands import (
 )
 from sparekey.access.state import AccessState, Account
 from sparekey.console.codes import Codes
-from sparekey.console.factors import Factors, SignedIn
+from sparekey.console.factors import Factors, SignedIn, masked
 from sparekey.console.holders import subject_of
 from sparekey.console.letters import FACTOR_NAMES, Circumstances, Letters
 from sparekey.console.passkeys import Passkeys
@@ -49,6 +49,7 @@ _SEED_BYTES: Final = 20
 _OPEN_MOST: Final = 10_000
 #: E.164 has 15 digits; people add blanks, brackets and dashes.
 _LONGEST_NUMBER: Final = 40
+_ADDING: Final = {"totp": "set up an authenticator", "passkey": "add a passkey"}
 _WITH_SMS: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
@@ -90,9 +91,15 @@ class OwnFactors:
     # --- what each needs to be proven --------------------------------------------------------------------------------
 
     @staticmethod
-    def adding(factor: str) -> Action:
-        """What a step-up is for that comes before a further factor."""
-        return Action.of("factor-add", factor, f"add {FACTOR_NAMES[factor]} as a second factor")
+    def adding(factor: str, number: str = "") -> Action:
+        """What a step-up is for that comes before a further factor; before another telephone, for this number."""
+        if factor != "sms":
+            return Action.of("factor-add", factor, _ADDING[factor])
+        parsed = parse_number(number)
+        shown = "a number" if isinstance(parsed, Refusal) else masked(parsed)
+        return Action.of(
+            "factor-add", factor, f"have codes sent to {shown} by SMS", None if isinstance(parsed, Refusal) else parsed
+        )
 
     def removing(self, account_id: int, factor: str, credential_id: str = "") -> Action | Refusal:
         account = self._access.account(account_id)
@@ -107,24 +114,24 @@ class OwnFactors:
 
     @staticmethod
     def making_codes() -> Action:
-        return Action.of("recovery-codes", "", "make new recovery codes, which ends those you have")
+        return Action.of("recovery-codes", "", "make new recovery codes")
 
-    async def may_add(
-        self, session: SignedIn, factor: str, *, password: str = "", step_up_id: str = ""
+    async def _may_add(
+        self, session: SignedIn, action: Action, *, password: str = "", step_up_id: str = ""
     ) -> Refusal | None:
         """Whether a factor may be added: the first for the password, a further one for a step-up, which is taken."""
         account = self._access.account(session.account_id)
         if account is None:
             return Refusal(Reason.ACCOUNT_UNKNOWN)
         if account.factors:
-            return self._step_ups.take(step_up_id, session, self.adding(factor))
+            return self._step_ups.take(step_up_id, session, action)
         refusal = self._factors.start_attempt(account.account_id)
         if refusal is None:
             refusal = await self._look_at_password(account, password)
             self._factors.end_attempt(account.account_id, refusal)
         await self._writer.durable()
         if refusal is None and account.factors:  # one came meanwhile, from elsewhere
-            return self._step_ups.take(step_up_id, session, self.adding(factor))
+            return self._step_ups.take(step_up_id, session, action)
         return refusal
 
     async def _look_at_password(self, account: Account, password: str) -> Refusal | None:
@@ -138,7 +145,7 @@ class OwnFactors:
 
     async def open_totp(self, session: SignedIn, *, password: str = "", step_up_id: str = "") -> Refusal | None:
         """Draw a seed for this session to put into an authenticator: `seed_of` shows it until it is confirmed."""
-        refusal = await self.may_add(session, "totp", password=password, step_up_id=step_up_id)
+        refusal = await self._may_add(session, self.adding("totp"), password=password, step_up_id=step_up_id)
         if refusal is None:
             self._set_up(session, "totp", b32encode(secrets.token_bytes(_SEED_BYTES)).decode())
         return refusal
@@ -183,7 +190,7 @@ class OwnFactors:
         parsed = await asyncio.to_thread(parse_number, number)  # it reads a file for each country at first
         if isinstance(parsed, Refusal):
             return parsed
-        refusal = await self.may_add(session, "sms", password=password, step_up_id=step_up_id)
+        refusal = await self._may_add(session, self.adding("sms", parsed), password=password, step_up_id=step_up_id)
         if refusal is not None:
             return refusal
         self._set_up(session, "sms", parsed)
@@ -224,7 +231,7 @@ class OwnFactors:
     # --- passkeys ----------------------------------------------------------------------------------------------------
 
     async def open_passkey(self, session: SignedIn, *, password: str = "", step_up_id: str = "") -> Refusal | None:
-        refusal = await self.may_add(session, "passkey", password=password, step_up_id=step_up_id)
+        refusal = await self._may_add(session, self.adding("passkey"), password=password, step_up_id=step_up_id)
         if refusal is None:
             self._set_up(session, "passkey", "")
         return refusal

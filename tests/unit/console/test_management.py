@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sparekey.access.commands import EraseAccount
+from sparekey.access.commands import ChangePassword, EnrolTotp, EraseAccount
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Key
 from sparekey.console.management import Management
@@ -86,6 +86,20 @@ async def refused(asked: Awaitable[Any], reason: Reason) -> None:
         await asked
     assert error.value.refusal.reason is reason
     assert str(error.value).endswith(reason.fix)
+
+
+def test_renewed_credentials_leave_nothing_of_those_that_their_holder_chose(tmp_path: Path) -> None:
+    async def work(office: Office) -> None:
+        account = office.access.accounts[await office.account()]
+        chosen = {kind: office.vault.seal("account-100000001", kind, "chosen", b"x") for kind in ("password", "totp")}
+        office.sequencer.submit("access", ChangePassword(account.account_id, chosen["password"]))
+        office.sequencer.submit("access", EnrolTotp(account.account_id, chosen["totp"]))
+        renewed = await office.management.renew_credentials(EMAIL)
+        assert not any(map(office.holds, chosen.values()))
+        assert office.vault.open(account.totp_vault_id).decode() == renewed["totpSecret"]
+        assert office.vault.open(account.password_vault_id).startswith(b"$argon2id$")
+
+    in_office(work, tmp_path)
 
 
 def test_a_refused_rotation_leaves_no_secret_behind(tmp_path: Path) -> None:

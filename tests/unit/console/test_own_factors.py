@@ -116,9 +116,10 @@ def test_the_first_factor_wants_the_password_and_a_further_one_a_step_up() -> No
         await counter.add_totp(session)
         refused(await counter.own.open_sms(session, NUMBER, password=PASSWORD), Reason.STEP_UP_REQUIRED)
         refused(await counter.own.open_passkey(session, password=PASSWORD), Reason.STEP_UP_REQUIRED)
-        wrong = await counter.step_up(session, counter.own.adding("passkey"))
-        refused(await counter.own.open_sms(session, NUMBER, step_up_id=wrong), Reason.STEP_UP_REQUIRED)
-        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms")))
+        for other in (counter.own.adding("passkey"), counter.own.adding("sms", "+447400999999")):
+            step_up_id = await counter.step_up(session, other)
+            refused(await counter.own.open_sms(session, NUMBER, step_up_id=step_up_id), Reason.STEP_UP_REQUIRED)
+        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms", NUMBER)))
         assert counter.account(session).factors == ["totp", "sms"]
 
     at_counter(work)
@@ -253,7 +254,7 @@ def test_the_last_factor_goes_with_itself_or_a_recovery_code_and_withdrawals_wai
 def test_a_removal_takes_the_factor_that_was_named_and_no_other() -> None:
     async def work(counter: Counter) -> None:
         session = await signed_in(counter)
-        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms")))
+        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms", NUMBER)))
         action = counter.own.removing(session.account_id, "sms")
         assert not isinstance(action, Refusal)
         step_up_id = await counter.step_up(session, action)
@@ -347,7 +348,7 @@ def test_recovery_codes_need_a_step_up_of_their_own() -> None:
     async def work(counter: Counter) -> None:
         session = await signed_in(counter)
         refused(await counter.own.make_codes(session, step_up_id=""), Reason.STEP_UP_REQUIRED)
-        other = await counter.step_up(session, counter.own.adding("sms"))
+        other = await counter.step_up(session, counter.own.adding("sms", NUMBER))
         refused(await counter.own.make_codes(session, step_up_id=other), Reason.STEP_UP_REQUIRED)
         step_up_id = await counter.step_up(session, counter.own.making_codes())
         done(counter.writer.submit(RemoveTotp(session.account_id)))  # by the operator, meanwhile
@@ -361,7 +362,7 @@ def test_tries_are_counted_over_all_factors_and_before_they_are_looked_at() -> N
     async def work(counter: Counter) -> None:
         session = await signed_in(counter)
         codes = await recovery_codes(counter, session)
-        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms")))
+        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms", NUMBER)))
         counter.factors.send_sms(session.account_id, "sign in", "sign in")
         sms = counter.post.code(SMS)
         for name, code in (("totp", "x"), ("sms", "x"), ("recovery", "x"), ("passkey", "x"), ("email", "x")):

@@ -220,7 +220,7 @@ def test_a_number_is_added_by_a_step_up_and_shown_masked_afterwards() -> None:
         bad = await browser.submit(page, {"number": "12 <34>"}, f"{HERE}/sms")
         assert (bad.reasons, bad.by_id("number")) == (["phone-invalid"], "12 <34>")
         asked = await browser.submit(page, {"number": "+44 7400 123456"}, f"{HERE}/sms")
-        assert "add codes by SMS as a second factor" in asked.words
+        assert "have codes sent to +44••••••••56 by SMS" in asked.words
         page = await browser.verify(asked, totp=counter.totp(session), email=counter.post.code(EMAIL))
         assert page.by_id("sms-number") == NUMBER
         code = counter.post.code(SMS)

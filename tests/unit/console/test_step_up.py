@@ -122,6 +122,17 @@ def test_codes_go_out_a_few_times_for_an_act_and_a_few_more_within_an_hour() -> 
     at_counter(work)
 
 
+def test_a_code_that_came_to_use_counts_no_more_among_those_sent() -> None:
+    async def work(counter: Counter) -> None:
+        session = await signed_in(counter)
+        for _ in range(SENT_MOST_1H + 5):
+            await counter.step_up(session, CREATE)
+        step_up = counter.begin(session, CREATE)
+        refused(counter.step_ups.send_code(step_up.id, session, "email"), None)
+
+    at_counter(work)
+
+
 def test_the_mailed_code_alone_the_factor_alone_and_two_factors_prove_nothing() -> None:
     async def work(counter: Counter) -> None:
         session = await signed_in(counter)

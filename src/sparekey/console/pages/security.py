@@ -120,6 +120,7 @@ class SecurityPages:
         opening: _Opening,
         password: str,
         again: Callable[[Refusal], Awaitable[Response]],
+        number: str = "",
     ) -> Response:
         """Begin to set up a factor: for the password, or after a step-up. `again` shows the form with a refusal."""
         if not self._account(session).factors:
@@ -130,7 +131,7 @@ class SecurityPages:
             refusal = await opening(step_up_id=step_up_id)
             return self._shell.redirect(HERE + path) if refusal is None else self._verifying.refused(request, refusal)
 
-        return await self._verifying.ask(request, session, self._own.adding(factor), go_on, back=HERE + path)
+        return await self._verifying.ask(request, session, self._own.adding(factor, number), go_on, back=HERE + path)
 
     async def _remove(self, factor: str, request: Request, session: Any) -> Response:
         form = await self._shell.form(request)
@@ -213,7 +214,7 @@ class SecurityPages:
         async def again(refusal: Refusal) -> Response:
             return await self._show_sms(request, session, refusal, number)
 
-        return await self._open(request, session, "sms", "/sms", opening, form.text("password"), again)
+        return await self._open(request, session, "sms", "/sms", opening, form.text("password"), again, parsed)
 
     async def _send_sms(self, request: Request, session: Any) -> Response:
         await self._shell.form(request)

@@ -6,6 +6,7 @@ form stays on the server meanwhile; the browser holds the step-up's id alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from sparekey.console.factors import Factors, SignedIn
 from sparekey.console.pages.shell import SESSION_COOKIE, Shell, safe_path
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.step_up import Action, Continuation, StepUp, StepUps
+from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 
 #: What may be proven here; one of these, and `email` where it is wanted.
@@ -92,8 +94,7 @@ class Verifying:
         proofs = {name: form.text(name) for name in _PROOFS}
         refusal = await self._step_ups.prove(step_up.id, session, proofs)
         if refusal is not None:
-            # The code by e-mail is shown again, so that only what was wrong is typed anew.
-            return self._page(request, step_up, refusal, email=proofs["email"][:40])
+            return self._page(request, step_up, refusal, proofs)
         # Whoever had the token before has nothing that was proven.
         renewed = self._sessions.rotate(session)
         if renewed is None or step_up.then is None:
@@ -104,8 +105,11 @@ class Verifying:
             self._shell.set_cookie(request, answer, SESSION_COOKIE, token)
         return answer
 
-    def _page(self, request: Request, step_up: StepUp, refusal: Refusal | None = None, email: str = "") -> Response:
+    def _page(
+        self, request: Request, step_up: StepUp, refusal: Refusal | None = None, proofs: Mapping[str, str] | None = None
+    ) -> Response:
         names = self._factors.choices(step_up.account_id)
+        wrong = "" if refusal is None or proofs is None else _field_of(refusal, proofs)
         passkey: str | Refusal = ""
         if "passkey" in names:
             passkey = self._factors.ask_passkey(step_up.account_id, step_up.id, request.headers.get("host", ""))
@@ -120,7 +124,9 @@ class Verifying:
             sms_sent=self._codes.is_waiting("sms", step_up.id),
             passkey="" if isinstance(passkey, Refusal) else passkey,
             passkey_refusal=passkey if isinstance(passkey, Refusal) else None,
-            email=email,
+            wrong=wrong,
+            # Shown again, so that only what was wrong is typed anew.
+            email="" if proofs is None or wrong == "email" else proofs["email"][:40],
             back=safe_path(step_up.back, "/my"),
             refusal=refusal,
         )
@@ -133,6 +139,16 @@ class Verifying:
             "It was finished already, is too old, or was begun in another session. Nothing was done now.",
             "Begin anew from the page that wants it.",
         )
+
+
+def _field_of(refusal: Refusal, proofs: Mapping[str, str]) -> str:
+    """The field that a refusal is about; "" where it is about none, or could be about two."""
+    if refusal.reason in (Reason.CODE_WRONG, Reason.CODE_EXPIRED):
+        return "" if proofs["sms"] else "email"
+    if refusal.reason is Reason.RECOVERY_WRONG:
+        return "recovery"
+    of_factor = refusal.reason in (Reason.FACTOR_WRONG, Reason.FACTOR_USED, Reason.FACTOR_DRIFT)
+    return next((name for name in ("totp", "recovery") if proofs[name]), "") if of_factor else ""
 
 
 def _sets(answer: Response, cookie: str) -> bool:
