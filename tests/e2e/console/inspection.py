@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.e2e.console.visitors import Visitor
 
 #: The one library that is not ours; only pages with candles load it, and it does not count.
-_CHART = re.compile(r"/static/[^/]+/[^/]*chart[^/]*\.js$")
+_CHART = re.compile(r"/static/[^/]+/vendor/[^/]*chart[^/]*\.js$")
 _SHIFT = """
     window.layoutShift = 0;
     new PerformanceObserver(list => {

@@ -20,7 +20,7 @@ from sparekey.terms.clocktime import DAY_US
 from sparekey.terms.reasons import Reason
 
 #: Rows of one page.
-PAGE_ROWS: Final = 50
+PAGE_ROWS: Final = 40
 #: How long before its end a key is pointed out, as its replies do (`X-Sparekey-Key-Expires`).
 SOON_US: Final = 14 * DAY_US
 #: From this age on a key should be rotated.
@@ -124,11 +124,13 @@ def routes(
 
 
 class Step(NamedTuple):
-    """One of the things that come before trading with a key. `told` says how it stands."""
+    """One of the things that come before trading with a key. `told` says how it stands, `place` is its own page, and
+    `address` and `link` are the way to get it done."""
 
     name: str
     is_done: bool
     told: str
+    place: str
     address: str
     link: str
 
@@ -151,6 +153,7 @@ def steps_of(account: Account, keys: Sequence[Key]) -> list[Step]:
             account.kyc == "approved",
             _KYC_TOLD[account.kyc],
             "/my/settings/verification",
+            "/my/settings/verification",
             "See the application" if account.kyc == "pending" else "Hand it in",
         ),
         Step(
@@ -158,9 +161,17 @@ def steps_of(account: Account, keys: Sequence[Key]) -> list[Step]:
             bool(factors),
             f"On: {', '.join(factors)}." if factors else "None is on. Keys need one: an authenticator is best.",
             "/my/settings/security",
+            "/my/settings/security",
             "Turn one on",
         ),
-        Step("First API key", bool(keys), holds, "/my/settings/api-management/create", "Create a key"),
+        Step(
+            "API keys",
+            bool(keys),
+            holds,
+            "/my/settings/api-management",
+            "/my/settings/api-management/create",
+            "Create a key",
+        ),
     ]
 
 

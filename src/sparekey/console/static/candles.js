@@ -23,7 +23,9 @@ function looks() {
     },
     grid: { vertLines: { color: line }, horzLines: { color: line } },
     rightPriceScale: { borderColor: line },
-    timeScale: { borderColor: line, timeVisible: !/[dwM]$/.test(interval), secondsVisible: interval === "1s" },
+    timeScale: {
+      borderColor: line, rightOffset: 4, timeVisible: !/[dwM]$/.test(interval), secondsVisible: interval === "1s",
+    },
   };
 }
 const candleLooks = () => {
@@ -40,8 +42,13 @@ const chart = createChart(box, { autoSize: true, ...looks() });
 const candles = chart.addSeries(CandlestickSeries, {
   ...candleLooks(), priceFormat: { type: "price", precision: Number(decimals), minMove: Number(tick) },
 });
-const volumes = chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, priceScaleId: "", color: colour("--line") });
-volumes.priceScale().applyOptions({ scaleMargins: { top: 0.85, bottom: 0 } });
+candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.22 } });
+const volumes = chart.addSeries(HistogramSeries, {
+  priceFormat: { type: "volume" }, priceScaleId: "", color: colour("--line"),
+  lastValueVisible: false, priceLineVisible: false,
+});
+volumes.priceScale().applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
+const marks = createSeriesMarkers(candles, []);
 
 function restyle() {
   chart.applyOptions(looks());
@@ -52,20 +59,25 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
 
 const candleOf = (row) => ({ time: local(row[0]), open: +row[1], high: +row[2], low: +row[3], close: +row[4] });
 
+// Own fills, those of a candle and a side together, at the candle that holds them; older ones have no place.
 function mark(opens) {
-  // Each own fill at the candle that holds it. Fills older than the first candle have no place.
-  const markers = [];
+  const marked = new Map();
   for (const row of document.querySelectorAll("#fills tr[data-time]")) {
-    const time = opens.findLast((open) => open <= Number(row.dataset.time));
-    if (time === undefined) continue;
-    const bought = row.dataset.side === "BUY";
-    markers.push({
-      time: local(time), position: bought ? "belowBar" : "aboveBar", shape: bought ? "arrowUp" : "arrowDown",
-      color: colour("--accent"), text: `${bought ? "B" : "S"} ${row.dataset.quantity}`,
-    });
+    const open = opens.findLast((one) => one <= Number(row.dataset.time));
+    if (open === undefined) continue;
+    const at = `${open} ${row.dataset.side}`;
+    marked.set(at, (marked.get(at) ?? 0) + Number(row.dataset.quantity));
   }
+  const markers = Array.from(marked, ([at, quantity]) => {
+    const [open, side] = at.split(" ");
+    const bought = side === "BUY";
+    return {
+      time: local(Number(open)), position: bought ? "belowBar" : "aboveBar", shape: bought ? "arrowUp" : "arrowDown",
+      color: colour("--accent"), text: `${bought ? "Buy" : "Sell"} ${Number(quantity.toPrecision(8))}`,
+    };
+  });
   markers.sort((one, other) => one.time - other.time);
-  createSeriesMarkers(candles, markers);
+  marks.setMarkers(markers);
 }
 
 async function load() {
