@@ -13,7 +13,7 @@ from tests.page_reader import PageReader, Seen
 
 EXPLANATIONS = Explanations()
 #: Of other topics, which their own tests open.
-ELSEWHERE = re.compile(r"/(my|sign-in|sign-up|static|api|sparekey|readyz)?(/|$|\?)|/readyz$")
+ELSEWHERE = re.compile(r"/(my|markets|sign-in|sign-up|static|api|sparekey|readyz)?(/|$|\?)")
 
 
 def reader() -> PageReader:
