@@ -288,7 +288,7 @@ class Running:
         self._make_identity()
         self._make_wire()
         self._management.finish_deletions()
-        await self._verification.finish()
+        await self._verification.begin()
         self._identity.begin()
         self._submit_first_commands()
         self._make_server()

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from sparekey.console.pages.spelling import masked
 from sparekey.terms.letters import DAY_S, EMAIL, SMS, Letter
 
 #: Of a text that a person chose, within a letter.
@@ -321,11 +322,6 @@ class Letters:
             html=self._html.render(words),
             worth_s=worth_s,
         )
-
-
-def masked(api_key: str) -> str:
-    """Enough of an API key to tell it from others of the same account."""
-    return f"{api_key[:4]}…{api_key[-6:]}"
 
 
 def _one_line(text: str) -> str:

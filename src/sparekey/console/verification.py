@@ -8,9 +8,11 @@ somebody has decided; in a sandbox there is a short cut for those who only want 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import importlib.resources
 import secrets
 import unicodedata
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Final
@@ -41,6 +43,8 @@ _LONGEST_NUMBER: Final = 20
 #: Of the sentence with which an application is rejected, and of the name under a decision.
 LONGEST_CAUSE: Final = 200
 LONGEST_SIGNATURE: Final = 64
+#: How many decisions are shown.
+DECIDED_MOST: Final = 50
 #: Photographs that are being looked at, at once.
 _AT_ONCE: Final = 2
 
@@ -129,6 +133,9 @@ class Verification:
         self._email_of = email_of
         self.sandbox = sandbox
         self.countries = countries()
+        #: account ids: of those who may wait, and of those about whom was decided last, the newest at the end
+        self._waiting: dict[int, None] = {}
+        self._decided: deque[int] = deque(maxlen=DECIDED_MOST)
         self._looking = asyncio.Semaphore(_AT_ONCE)
 
     # --- the holder's ------------------------------------------------------------------------------------------------
@@ -164,6 +171,7 @@ class Verification:
             if account.erased:
                 await self._documents.erase(subject)
             return outcome
+        self._waiting[account.account_id] = None
         await self._writer.durable()
         if earlier:
             await self._forget(earlier)
@@ -180,15 +188,15 @@ class Verification:
 
     def waiting(self) -> list[Account]:
         """Accounts whose application waits, the longest first."""
-        pending = [
-            account for account in self._access.accounts.values() if account.kyc == "pending" and account.kyc_vault_id
-        ]
+        accounts = map(self._access.accounts.__getitem__, self._waiting)
+        pending = [account for account in accounts if account.kyc == "pending" and account.kyc_vault_id]
+        self._waiting = dict.fromkeys(account.account_id for account in pending)
         return sorted(pending, key=lambda account: (account.kyc_us, account.account_id))
 
-    def decided(self, most: int) -> list[Account]:
-        """Accounts about which was decided, the newest first."""
-        found = [account for account in self._access.accounts.values() if account.kyc_by and not account.erased]
-        return sorted(found, key=lambda account: (-account.kyc_us, account.account_id))[:most]
+    def decided(self) -> list[Account]:
+        """Accounts about which was decided last, the newest first."""
+        accounts = map(self._access.accounts.__getitem__, reversed(self._decided))
+        return [account for account in accounts if account.kyc_by and not account.erased]
 
     async def look(self, account_id: int) -> Filed | None:
         """The account's newest application; None if there never was one."""
@@ -243,6 +251,9 @@ class Verification:
             return outcome
         await self._writer.durable()
         if outcome:
+            if account_id in self._decided:
+                self._decided.remove(account_id)
+            self._decided.append(account_id)
             to = self._email_of(account_id)
             approved = kyc == "approved"
             self._post.send(self._letters.kyc_approved(to) if approved else self._letters.kyc_rejected(to, cause))
@@ -253,17 +264,20 @@ class Verification:
     async def forget_account(self, account_id: int) -> None:
         await self._documents.erase(subject_of(account_id))
 
-    async def finish(self) -> None:
-        """At a start: forget what the last process left behind: of erased accounts, and what no account names."""
-        kept = {account.kyc_vault_id for account in self._access.accounts.values() if account.kyc_vault_id}
-        kept_names = {vault_id.rpartition("/")[2] for vault_id in kept}
+    async def begin(self) -> None:
+        """At a start: find who waits and about whom was decided last; forget what the last process left behind of
+        erased accounts, and what no account names."""
+        applied = [account for account in self._access.accounts.values() if account.kyc_vault_id]
+        self._waiting.update(dict.fromkeys(account.account_id for account in applied if account.kyc == "pending"))
+        newest = heapq.nlargest(DECIDED_MOST, applied, key=lambda account: (bool(account.kyc_by), account.kyc_us))
+        self._decided.extend(account.account_id for account in reversed(newest))
+        kept_names = {account.kyc_vault_id.rpartition("/")[2] for account in applied}
         for kind in ("kyc-application", "kyc-image"):
             for subject, name in await self._documents.names(kind):
                 if name not in kept_names:
                     await self._documents.forget(f"{kind}/{subject}/{name}")
-        for account in self._access.accounts.values():
-            if account.erased:
-                await self._documents.erase(subject_of(account.account_id))
+        erased = [account.account_id for account in self._access.accounts.values() if account.erased]
+        await self._documents.erase_all(list(map(subject_of, erased)))
 
     # --- within ------------------------------------------------------------------------------------------------------
 

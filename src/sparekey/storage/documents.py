@@ -7,7 +7,7 @@ would wait; so it is the same vault, sealed in the same way, beside the one that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -42,7 +42,15 @@ class DocumentVault:
         await self._do(lambda: self._vault.forget(vault_id))
 
     async def erase(self, subject: str) -> None:
-        await self._do(lambda: self._vault.erase(subject))
+        await self.erase_all([subject])
+
+    async def erase_all(self, subjects: Sequence[str]) -> None:
+        def erase() -> None:
+            for subject in subjects:
+                if self._vault.knows(subject):
+                    self._vault.erase(subject)
+
+        await self._do(erase)
 
     async def names(self, kind: str) -> list[tuple[str, str]]:
         return await self._do(lambda: self._vault.names(kind))

@@ -71,7 +71,7 @@ def test_links_lead_to_the_public_address() -> None:
 
 def test_an_api_key_is_named_by_its_ends_alone() -> None:
     letter = ALL["key"]()
-    assert "spar…xxxxxx" in letter.text and "x" * 7 not in letter.text + letter.html
+    assert "sparekey…xxxxxx" in letter.text and "x" * 7 not in letter.text + letter.html
 
 
 @pytest.mark.parametrize("label", ["<img src=x onerror=alert(1)>", '"><script>alert(1)</script>', "{{ 7 * 7 }}"])

@@ -99,7 +99,7 @@ class Office:
         self.sessions = Sessions(SessionFile(":memory:"), lambda account_id: 0, clocks.policy_us)
         shell = Shell(self.sessions, self.management.email_of, clocks.policy_us, facts={})
         self.oversight = Oversight(self.access, self.spot, self.ledger, self.vault, clocks)
-        pages = OperatorPages(
+        self.pages = OperatorPages(
             shell,
             OperatorDoor(TOKEN, self.sessions, clocks.wall_us),
             self.oversight,
@@ -111,7 +111,7 @@ class Office:
             sandbox=sandbox,
         )
         own = verification_pages.routes(shell, self.verification, self.access)
-        self.application = shell.application([*pages.routes(), *own])
+        self.application = shell.application([*self.pages.routes(), *own])
         # What a guarded server refuses is refused by the management itself; accounts are made before.
         self.guard = lambda: setattr(self.management, "_sandbox", sandbox)
 
@@ -505,6 +505,29 @@ def test_letters_are_read_in_full_and_lead_only_to_this_console(tmp_path: Path) 
             assert (await one.get(gone)).status == 404
 
     in_office(work, tmp_path)
+
+
+class _Taken:
+    """A way out that takes every letter."""
+
+    async def deliver(self, letter: Letter, number: int) -> None:
+        return
+
+
+def test_a_letter_that_left_a_guarded_house_is_its_readers_alone(tmp_path: Path) -> None:
+    async def work(office: Office) -> None:
+        outbox = Outbox({"email": _Taken()}, lambda: NOON_US, readable=False)
+        office.pages._outbox = outbox
+        outbox.send(office.letters.step_up_code(EMAIL, "87654321", "delete the API key “Bot”"))
+        one = office.operator()
+        while outbox.under_way:
+            await asyncio.sleep(0)
+        assert "its reader’s alone" in (await one.get("/operator/outbox/1")).words
+        assert (await one.get("/operator/outbox/1/html")).status == 404
+        for address in ("/operator/outbox", "/operator/outbox/1", "/operator"):
+            assert "87654321" not in (await one.get(address)).text
+
+    in_office(work, tmp_path, sandbox=False)
 
 
 def test_clocks_are_turned_in_a_sandbox_alone(tmp_path: Path) -> None:

@@ -71,19 +71,24 @@ class Office:
         )
         self.documents = DocumentVault(":memory:", bytes(32))
         self.post = Letterbox()
-        self.verification = Verification(
+        self._clocks, self._sandbox = clocks, sandbox
+        self.verification = self.another_start()
+
+    def another_start(self) -> Verification:
+        return Verification(
             AccessWriter(self.sequencer),
             self.access,
             self.documents,
-            clocks,
+            self._clocks,
             self.post,
             Letters("http://localhost"),
             lambda account_id: EMAIL,
-            sandbox=sandbox,
+            sandbox=self._sandbox,
         )
 
-    def account(self) -> Account:
-        outcome = self.sequencer.submit("access", CreateAccount(email_digest="ann", password_vault_id="hash"))
+    def account(self, number: int = 0) -> Account:
+        command = CreateAccount(email_digest=f"ann {number}", password_vault_id="hash")
+        outcome = self.sequencer.submit("access", command)
         assert not isinstance(outcome, Refusal)
         return self.access.accounts[outcome[0].account_id]
 
@@ -121,7 +126,7 @@ def test_an_application_waits_sealed_until_somebody_decides() -> None:
         assert office.post.subjects == ["Sparekey: We received your documents"]
         assert await office.verification.approve(account.account_id, filed.vault_id, "A. B.") is None
         assert (account.kyc, account.kyc_by, account.kyc_cause) == ("approved", "A. B.", "")
-        assert office.verification.waiting() == [] and office.verification.decided(10) == [account]
+        assert office.verification.waiting() == [] and office.verification.decided() == [account]
         assert office.post.subjects[-1] == "Sparekey: Your identity is verified"
 
     in_office(work)
@@ -308,12 +313,27 @@ def test_what_a_crash_left_behind_is_forgotten_at_the_next_start() -> None:
         await office.verification.submit(account.account_id, ANNA, photograph())
         await office.documents.seal("account-1", "kyc-image", "sealed-before-the-crash", b"x")
         await office.documents.seal("account-1", "kyc-application", "sealed-before-the-crash", b"x")
-        await office.verification.finish()
+        await office.verification.begin()
         assert await office.sealed() == 2
         assert await office.verification.photograph(account.account_id) is not None
         office.sequencer.submit("access", EraseAccount(account.account_id))
-        await office.verification.finish()
+        await office.verification.begin()
         assert await office.sealed() == 0
+
+    in_office(work)
+
+
+def test_who_waits_and_who_decided_is_known_after_a_start() -> None:
+    async def work(office: Office) -> None:
+        accounts = [office.account(number) for number in range(3)]
+        for account in accounts:
+            assert await office.verification.submit(account.account_id, ANNA, photograph()) == {}
+        await office.verification.approve(accounts[1].account_id, accounts[1].kyc_vault_id, "AB")
+        again = office.another_start()
+        assert again.waiting() == [] and again.decided() == []
+        await again.begin()
+        assert again.waiting() == office.verification.waiting() == [accounts[0], accounts[2]]
+        assert again.decided() == office.verification.decided() == [accounts[1]]
 
     in_office(work)
 

@@ -28,7 +28,6 @@ from sparekey.terms.permissions import PERMISSION_NAMES
 from sparekey.terms.refusals import Refusal
 
 _STATUSES: Final = ("active", "disabled", "expired", "deleted")
-_DECIDED: Final = 50
 _LONGEST_SEARCH: Final = 300
 #: A letter's own page: it loads nothing, and runs nothing.
 _LETTER_POLICY: Final = (
@@ -253,7 +252,7 @@ class OperatorPages:
     # --- identity checks ---------------------------------------------------------------------------------------------
 
     async def _queue(self, request: Request, session: Any) -> Response:
-        waiting, decided = self._verification.waiting(), self._verification.decided(_DECIDED)
+        waiting, decided = self._verification.waiting(), self._verification.decided()
         emails = {one.account_id: self._oversight.email_of(one.account_id) for one in (*waiting, *decided)}
         return self._shell.page(request, "operator/queue.html", waiting=waiting, decided=decided, emails=emails)
 
