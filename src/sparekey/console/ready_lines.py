@@ -28,14 +28,15 @@ def ready_lines(base: str, api_key: str, key_type: str, secret: str) -> list[Lin
     pem = pem_name(key_type)
     sockets = "ws" + base.removeprefix("http")
     own = key_type != "hmac"
-    shown = f'open("{pem}").read()' if own else f'"{secret}"'
+    shown = f'Path("{pem}").read_text()' if own else f'"{secret}"'
+    imports = "from pathlib import Path\n\n" if own else ""
     return [
         _environment(base, sockets, api_key, pem if own else "", secret),
-        _ccxt(base, api_key, shown),
-        _python_binance(base, api_key, f'private_key=Path("{pem}")' if own else f'api_secret="{secret}"', own),
+        _ccxt(base, api_key, shown, imports),
+        _python_binance(base, api_key, f'private_key=Path("{pem}")' if own else f'api_secret="{secret}"', imports),
         _official_sdk(base, api_key, f'private_key="{pem}"' if own else f'api_secret="{secret}"'),
         _freqtrade(base, api_key, f"the text of {pem}, with \\n for its line ends" if own else secret),
-        _nautilus(base, sockets, api_key, key_type, shown),
+        _nautilus(base, sockets, api_key, key_type, shown, imports),
         _hummingbot(own),
     ]
 
@@ -47,9 +48,9 @@ def _environment(base: str, sockets: str, api_key: str, pem: str, secret: str) -
     return Lines("env", "Environment", "\n".join(lines), note)
 
 
-def _ccxt(base: str, api_key: str, secret: str) -> Lines:
+def _ccxt(base: str, api_key: str, secret: str, imports: str) -> Lines:
     text = f"""\
-import ccxt
+{imports}import ccxt
 
 base = "{base}"
 api = {{"public": f"{{base}}/api/v3", "private": f"{{base}}/api/v3"}}
@@ -68,9 +69,9 @@ print(exchange.fetch_balance()["total"])"""
     return Lines("ccxt", "ccxt", text)
 
 
-def _python_binance(base: str, api_key: str, secret: str, own: bool) -> Lines:
+def _python_binance(base: str, api_key: str, secret: str, imports: str) -> Lines:
     text = f"""\
-{"from pathlib import Path" + chr(10) if own else ""}from binance.client import Client
+{imports}from binance.client import Client
 
 
 class LocalClient(Client):
@@ -105,9 +106,9 @@ def _freqtrade(base: str, api_key: str, secret: str) -> Lines:
     return Lines("freqtrade", "freqtrade", text, "Put ccxt's whole table of addresses into both dictionaries.")
 
 
-def _nautilus(base: str, sockets: str, api_key: str, key_type: str, secret: str) -> Lines:
+def _nautilus(base: str, sockets: str, api_key: str, key_type: str, secret: str, imports: str) -> Lines:
     text = f"""\
-from nautilus_trader.adapters.binance.common.enums import BinanceKeyType
+{imports}from nautilus_trader.adapters.binance.common.enums import BinanceKeyType
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
 
 config = BinanceExecClientConfig(

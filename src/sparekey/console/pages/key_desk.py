@@ -83,7 +83,7 @@ PERMISSION_TEXTS: Final = (
     PermissionText(
         "futures",
         "Futures",
-        "Trades USDⓈ-M and COIN-M futures.",
+        "Trades USD-M and COIN-M futures.",
         "Leverage: a position can be liquidated within minutes.",
     ),
     PermissionText(
@@ -94,13 +94,13 @@ PERMISSION_TEXTS: Final = (
         "needs an IP whitelist.",
     ),
     PermissionText(
-        "internal-transfer", "Internal transfer", "Moves funds between your sub-accounts.", "Moves funds, not out."
+        "internal-transfer", "Internal transfer", "Moves funds between your sub-accounts.", "The funds stay yours."
     ),
     PermissionText(
         "universal-transfer",
         "Universal transfer",
         "Moves funds between your accounts and their wallets.",
-        "Moves funds, not out.",
+        "The funds stay yours, but can be put where another key trades them.",
     ),
 )
 TITLES: Final = {text.name: text.title for text in PERMISSION_TEXTS}
