@@ -55,6 +55,12 @@ class Holder:
         #: all that was ever told to this holder alone, by what it is
         self.secrets: dict[str, str] = {}
 
+    @property
+    def account_id(self) -> int:
+        account_id = self.platform.running._management.account_id_of(self.email)
+        assert account_id is not None
+        return account_id
+
     # --- the management API ------------------------------------------------------------------------------------------
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
@@ -137,6 +143,7 @@ class Platform:
         self.running = running
         self._clock = clock
         self.application = running.asgi
+        running.asgi._wall_us = clock
         self.operator = PageReader(self.application)
 
     def now_us(self) -> int:
@@ -196,6 +203,11 @@ class Platform:
         session = self.running._sessions.find(token)
         assert session is not None
         return session.csrf
+
+    async def settle(self) -> None:
+        """Until the archive and the call log have written what they got."""
+        await asyncio.to_thread(self.running._archive.flush)
+        await asyncio.to_thread(self.running._calls.flush)
 
     @property
     def position(self) -> int:

@@ -176,7 +176,7 @@ def test_the_last_factor_goes_by_itself_or_a_recovery_code_is_told_of_and_holds_
         alone = await ann.ask("POST", f"{path}/proof", {"email": ann.code("email")})
         assert alone.reason == "request-invalid"
         await ann.step_up("DELETE", "/me/factors/totp")
-        account = platform.running._access.accounts[platform.running._management.account_id_of(ann.email) or 0]
+        account = platform.running._access.accounts[ann.account_id]
         assert account.factors == []
         assert account.withdrawals_from_us > platform.running._clocks.policy_us()
         assert "is no longer a second factor" in platform.letters(ann.email)[-1].text

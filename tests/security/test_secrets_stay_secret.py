@@ -3,62 +3,20 @@ wrote holds a secret, a whole signature, a private key, or what belongs to a per
 
 from __future__ import annotations
 
-import base64
 import json
-import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
-import zlib
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sparekey.storage.calls import CallLog
 from tests.process import Server
 from tests.signing import Caller, sign
+from tests.traces import everything_written, found_in
 from tests.venue import Credentials
-
-#: What exists to hold secrets: the demo account's files, all 0600, and the keys that protect the vault.
-_MEANT_TO = ("bot.env", "operator.env", "bot-ed25519.pem", "bot-rsa.pem", "keys/")
-
-
-def everything_written(data: Path) -> Iterator[tuple[str, bytes]]:
-    """(where, bytes): each file as it lies there, and each value of each table, unpacked where it is packed."""
-    for path in sorted(file for file in data.rglob("*") if file.is_file()):
-        name = str(path.relative_to(data))
-        if not name.startswith(_MEANT_TO):
-            content = path.read_bytes()
-            yield name, content
-            if content.startswith(b"SQLite format 3\0"):
-                yield from values_of(path, name)
-    for entry in CallLog(data / "calls").tail(100_000):
-        yield "an entry of the call log", "\0".join(map(str, entry)).encode()
-
-
-def values_of(path: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    with closing(sqlite3.connect(path)) as database:
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            for row in database.execute(f"SELECT * FROM {table}"):
-                for value in row:
-                    raw = value if isinstance(value, bytes) else str(value).encode()
-                    yield f"{name}, table {table}", raw
-                    try:
-                        yield f"{name}, table {table}, unpacked", zlib.decompress(raw)
-                    except zlib.error:
-                        pass
-
-
-def spellings(secret: str) -> Iterator[bytes]:
-    raw = secret.encode()
-    yield raw
-    yield raw.hex().encode()
-    yield base64.b64encode(raw).rstrip(b"=")
-    yield urllib.parse.quote(secret, safe="").encode()
 
 
 def ask(server: Server, method: str, path: str, body: Any = None) -> Any:
@@ -133,14 +91,7 @@ def test_nothing_that_the_server_wrote_holds_a_secret(start: Any, tmp_path: Path
     assert any(keys[0].api_key.encode() in content for place, content in written if "batches" in place)
     assert any(keys[0].api_key.encode() in content for place, content in written if "an entry" in place)
     assert len(searched) > 100_000
-    found = [
-        f"{what}: {place}"
-        for what, secret in secrets.items()
-        for place, content in written
-        for spelled in spellings(secret)
-        if spelled in content
-    ]
-    assert found == []
+    assert found_in(secrets, written) == []
 
 
 def test_a_secret_is_shown_once_and_never_again(start: Any) -> None:

@@ -16,6 +16,7 @@ from sparekey.access.state import Key
 from sparekey.console.least_privilege import narrowest, needs_of
 from sparekey.console.pages import key_changing, key_making
 from sparekey.console.pages.key_desk import HOME, TITLES, KeyDesk
+from sparekey.console.pages.shell import SECURITY_HEADERS
 from sparekey.console.ready_lines import pem_name, ready_lines
 from sparekey.storage.calls import CallLog
 from sparekey.terms.permissions import Permission, names_of
@@ -82,6 +83,8 @@ def routes(desk: KeyDesk) -> list[Route]:
 
     async def show_secret(request: Request, session: Any) -> Response:
         key = desk.key_of(request, session)
+        if request.method != "GET":  # the head alone shows nothing, and must not use it up
+            return Response(headers=SECURITY_HEADERS)
         secret = desk.once.take(session.handle, key.key_id) if key.key_type == "hmac" else ""
         if secret is None:
             return desk.page(request, "secret_gone.html", session, status=410, shown=desk.shown(key))
