@@ -636,6 +636,7 @@ class Running:
         for to in reached_at:
             self._outbox.forget(to)
         self._sessions.forget_account(account_id)
+        self._own_factors.forget_account(account_id)
         await self._verification.forget_account(account_id)
 
     def _open_secret(self, key: Key) -> bytes | None:

@@ -106,8 +106,8 @@ class Codes:
         return hmac.digest(self._key, f"{kind}\0{purpose}\0{code}".encode(), "sha256")
 
     def _forget_old(self, now_us: int) -> None:
-        """Purposes nobody was sent a code for within an hour, and accounts likewise. Both stand oldest first."""
-        while self._purposes:
+        """Purposes and accounts that nobody was sent a code for within an hour."""
+        while self._purposes:  # they stand oldest first
             purpose, sent = next(iter(self._purposes.items()))
             if len(self._purposes) < _PURPOSES_MOST and now_us < sent.newest_us + HOUR_US:
                 break

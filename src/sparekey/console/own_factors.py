@@ -207,7 +207,7 @@ class OwnFactors:
         if number is None:
             return Refusal(Reason.SETUP_OVER)
         text = "add this number as a second factor"
-        return self._factors.send_sms_to(number, session.account_id, _purpose(session), text)
+        return self._factors.send_sms_to(number, session.account_id, _purpose(session, number), text)
 
     async def confirm_sms(self, session: SignedIn, code: str) -> Refusal | None:
         setup = self.setup(session, "sms")
@@ -215,7 +215,7 @@ class OwnFactors:
             return Refusal(Reason.SETUP_OVER)
         refusal = self._factors.start_attempt(session.account_id)
         if refusal is None:
-            refusal = self._codes.spend("sms", _purpose(session), code)
+            refusal = self._codes.spend("sms", _purpose(session, setup.what), code)
         if refusal is not None:
             await self._writer.durable()
             return refusal
@@ -335,7 +335,11 @@ class OwnFactors:
     def abandon(self, session: SignedIn) -> None:
         """What the session was setting up is forgotten."""
         self._setups.pop(session.handle, None)
-        self._codes.end(_purpose(session))
+
+    def forget_account(self, account_id: int) -> None:
+        """The account was erased: so is what was being set up for it."""
+        for handle in [handle for handle, setup in self._setups.items() if setup.account_id == account_id]:
+            del self._setups[handle]
 
     def _set_up(self, session: SignedIn, factor: str, what: str) -> None:
         now_us = self._now_us()
@@ -396,6 +400,6 @@ def parse_number(typed: str) -> str | Refusal:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _purpose(session: SignedIn) -> str:
-    """What codes and challenges are for that belong to a setup."""
-    return f"{session.handle}/setup"
+def _purpose(session: SignedIn, number: str = "") -> str:
+    """What codes and challenges are for that belong to a setup: a code that went to one number proves no other."""
+    return f"{session.handle}/setup {number}"

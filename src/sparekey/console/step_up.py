@@ -138,6 +138,8 @@ class StepUps:
         typed = {name: proof for name, proof in proofs.items() if proof.strip()}
         email = typed.pop("email", "")
         names = self._factors.choices(account_id)
+        if not names:
+            return Refusal(Reason.FACTOR_MISSING)
         if len(typed) != 1 or next(iter(typed)) not in names:
             return Refusal(Reason.REQUEST_INVALID, (f"One second factor is wanted: {' or '.join(names)}.",))
         if step_up.needs_email and not email:

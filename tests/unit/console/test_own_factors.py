@@ -224,6 +224,45 @@ def test_a_number_is_on_after_the_code_that_went_to_it_and_shown_masked() -> Non
     at_counter(work)
 
 
+def test_a_code_that_went_to_one_number_proves_no_other() -> None:
+    async def work(counter: Counter) -> None:
+        session = await counter.sign_up()
+        await counter.own.open_sms(session, NUMBER, password=PASSWORD)
+        code = counter.post.code(SMS)
+        counter.codes.issue = lambda kind, purpose, account_id: Refusal(Reason.CODE_LIMIT, (5, "for this"))  # type: ignore[method-assign]
+        refused(await counter.own.open_sms(session, "+447400999999", password=PASSWORD), Reason.CODE_LIMIT)
+        refused(await counter.own.confirm_sms(session, code), Reason.CODE_EXPIRED)
+        assert counter.account(session).factors == []
+
+    at_counter(work)
+
+
+def test_what_is_being_set_up_goes_with_the_account() -> None:
+    async def work(counter: Counter) -> None:
+        session = await counter.sign_up()
+        await counter.own.open_sms(session, NUMBER, password=PASSWORD)
+        counter.own.forget_account(session.account_id + 1)
+        assert counter.own.number_of(session) == NUMBER
+        counter.own.forget_account(session.account_id)
+        assert counter.own.number_of(session) is None
+
+    at_counter(work)
+
+
+def test_a_code_that_nobody_has_the_time_to_look_at_costs_no_try() -> None:
+    async def work(counter: Counter) -> None:
+        session = await signed_in(counter)
+        codes = await recovery_codes(counter, session)
+        counter.passwords._most_waiting = 0
+        for _ in range(6):
+            assert await check(counter, session, "recovery", codes[0]) is Reason.SERVER_BUSY
+        assert not counter.account(session).attempts
+        counter.passwords._most_waiting = 1
+        assert await check(counter, session, "recovery", codes[0]) is None
+
+    at_counter(work)
+
+
 # --- away with them --------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from sparekey.access.commands import RemoveTotp
 from sparekey.console.codes import SENT_MOST, SENT_MOST_1H
 from sparekey.console.step_up import OPEN_MOST, Action
 from sparekey.terms.clocktime import HOUR_US, MINUTE_US, SECOND_US
@@ -170,6 +171,17 @@ def test_without_a_second_factor_there_is_nothing_to_prove() -> None:
     async def work(counter: Counter) -> None:
         session = await counter.sign_up()
         refused(counter.step_ups.begin(session, CREATE), Reason.FACTOR_MISSING)
+
+    at_counter(work)
+
+
+def test_a_step_up_without_a_factor_left_says_so() -> None:
+    async def work(counter: Counter) -> None:
+        session = await signed_in(counter)
+        step_up = counter.begin(session, CREATE)
+        totp = counter.totp(session)
+        counter.writer.submit(RemoveTotp(session.account_id))  # by the operator, meanwhile
+        refused(await counter.step_ups.prove(step_up.id, session, {"totp": totp}), Reason.FACTOR_MISSING)
 
     at_counter(work)
 
