@@ -271,6 +271,7 @@ class Running:
 
     async def begin(self, demo: bool) -> None:
         settings = self.settings
+        self._has_demo = demo and settings.mode == "sandbox"
         self._policy = load_policy(settings.profile)
         self._catalogue = load_catalogue()
         self._routes = load_routes(self._policy.weights, api_date=settings.api_date, strict=settings.wire_strict)
@@ -292,7 +293,7 @@ class Running:
         self._identity.begin()
         self._submit_first_commands()
         self._make_server()
-        await self._write_files(demo)
+        await self._write_files()
         await self._serve()
 
     async def stop(self) -> None:
@@ -778,7 +779,7 @@ class Running:
         desk = KeyDesk(shell, self._own_keys, verifying, ShownOnce(policy_us), self._calls, self._clocks)
         return [
             *reasons.routes(shell, Explanations()),
-            *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay).routes(),
+            *SigningIn(shell, self._identity, factors, codes, letters_stay=letters_stay, demo=self._has_demo).routes(),
             *SessionPages(shell, self._identity, factors, step_ups, verifying).routes(),
             *security.routes(),
             *verifying.routes(),
@@ -797,9 +798,9 @@ class Running:
     def _is_busy(self) -> bool:
         return self._audience.is_there() or self._spot.has_resting_orders
 
-    async def _write_files(self, demo: bool) -> None:
+    async def _write_files(self) -> None:
         url, token = self.url, self.operator_token
-        if demo and self.settings.mode == "sandbox":
+        if self._has_demo:
             assets = list(self._spot.assets)
             self.notes += await prepare_demo(self._management, self._access, assets, self._files, url, token)
         else:

@@ -37,16 +37,27 @@ _FIELD_OF = {
 
 
 class SigningIn:
-    """`letters_stay`: no letter leaves this server, so that people must look for theirs where the operator sees it."""
+    """`letters_stay`: no letter leaves this server, so that people must look for theirs where the operator sees it.
+
+    `demo`: there is a demo account for whoever runs this server.
+    """
 
     def __init__(
-        self, shell: Shell, identity: Identity, factors: Factors, codes: Codes, *, letters_stay: bool = False
+        self,
+        shell: Shell,
+        identity: Identity,
+        factors: Factors,
+        codes: Codes,
+        *,
+        letters_stay: bool = False,
+        demo: bool = False,
     ) -> None:
         self._shell = shell
         self._identity = identity
         self._factors = factors
         self._codes = codes
         self._letters_stay = letters_stay
+        self._demo = demo
 
     def routes(self) -> list[Route]:
         pages = {
@@ -247,6 +258,7 @@ class SigningIn:
             shortest=SHORTEST,
             longest=LONGEST,
             letters_stay=self._letters_stay,
+            demo=self._demo,
             **{"email": "", "next": "", **context},
         )
 

@@ -5,6 +5,7 @@ The templates' environment is made here, with everything that a template may cal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,21 @@ from sparekey.terms.money import ONE, format_money
 _FOLDER = Path(__file__).parent.parent / "templates"
 
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_BROWSERS: Final = (
+    ("Edge", "Edg/"),
+    ("Opera", "OPR/"),
+    ("Firefox", "Firefox/"),
+    ("Chrome", "Chrome/"),
+    ("Safari", "Version/"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 _LARGEST_US: Final = 253_402_300_799_000_000  # the end of the year 9999
 
 
@@ -42,6 +58,7 @@ def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Envir
         "ago": lambda us: f"{span(policy_us() - us)} ago",
         "masked": masked,
         "counted": counted,
+        "browser": browser,
         "amount": amount,
         "worth": worth,
     }
@@ -91,6 +108,19 @@ def worth(value: int) -> str:
     """Rounded down to cents, for sums that nobody pays: "1,234,567.89"."""
     cents = value // (ONE // 100)
     return f"{cents // 100:,}.{cents % 100:02}"
+
+
+def browser(agent: str) -> str:
+    """ "Firefox 128 on Linux", of what a browser says of itself; as it came, where that is not understood.
+
+    Every browser names the older ones that it wants to be taken for, so the newest name counts, and comes first here.
+    """
+    for name, mark in _BROWSERS:
+        version = re.search(rf"{mark}(\d{{1,4}})", agent)
+        if version is not None:
+            system = next((f" on {system}" for mark, system in _SYSTEMS if mark in agent), "")
+            return f"{name} {version[1]}{system}"
+    return agent[:40] or "Unknown"
 
 
 def masked(api_key: str) -> str:
