@@ -118,11 +118,15 @@ class Smtp:
             timeout=self._timeout_s,
         )
         message = self._message(letter, number)
+        taken = False
         try:
             async with connection:
                 await connection.send_message(message, sender=self._sender.addr_spec, recipients=[letter.to])
+                taken = True
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _undelivered(error) from error
+            # Who does not part in good form has taken the letter all the same.
+            if not taken:
+                raise _undelivered(error) from error
         finally:
             connection.close()
 

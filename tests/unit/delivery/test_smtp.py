@@ -241,6 +241,20 @@ def test_a_server_that_drops_the_connection_midway_gets_the_letter_again_under_i
     run(work)
 
 
+def test_a_server_that_has_taken_a_letter_need_not_part_in_good_form() -> None:
+    async def work() -> None:
+        class Rude(Post):
+            async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+                server.transport.abort()
+                return "221 Bye"
+
+        async with Rude(tls=True) as post:
+            await way_out(post.port, tls=True).deliver(LETTER, 1)
+        assert len(post.received) == 1
+
+    run(work)
+
+
 def test_a_server_that_hangs_is_given_up_and_holds_up_nobody() -> None:
     async def work() -> None:
         ended = asyncio.Event()
