@@ -148,7 +148,8 @@ class Outbox:
     def problem(self) -> str:
         """ "" while letters leave as they should. Names nobody: it is told to whoever asks `/readyz`."""
         said = [f"{kind}: {trouble}" for kind, trouble in self._troubles.items() if trouble]
-        return "; ".join(said) + f" ({len(self._tasks)} letters wait)" if said else ""
+        waits = "1 letter waits" if len(self._tasks) == 1 else f"{len(self._tasks)} letters wait"
+        return f"{'; '.join(said)} ({waits})" if said else ""
 
     async def stop(self) -> None:
         """Letters that are still on their way are lost, as the journal holds none; the log says how many."""

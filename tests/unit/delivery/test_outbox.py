@@ -121,7 +121,7 @@ def test_trouble_is_seen_while_it_lasts_and_names_nobody() -> None:
         office.outbox._sleep = look
         office.outbox.send(mail())
         await office.settle()
-        assert seen == ["email: unreachable (1 letters wait)"]
+        assert seen == ["email: unreachable (1 letter waits)"]
         assert office.outbox.problem == ""
 
     run(work)

@@ -182,7 +182,7 @@ def test_a_server_that_is_down_gets_the_letter_once_it_is_up() -> None:
         outbox.send(LETTER)
         while outbox.under_way:
             await asyncio.sleep(0.001)
-        assert pauses == ["email: unreachable (1 letters wait)"]
+        assert pauses == ["email: unreachable (1 letter waits)"]
         assert outbox.newest()[0].state == SENT and outbox.problem == "" and len(post.received) == 1
         await post.__aexit__()
 
