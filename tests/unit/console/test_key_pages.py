@@ -65,6 +65,7 @@ def test_a_secret_is_shown_to_no_other_session_and_not_after_five_minutes(tmp_pa
             {**page.form(page.address), "totp": office.shown(), "email": office.sent_code()},
         )
         address = first.headers["location"]
+        assert not (await office.reader.send("HEAD", address)).body  # nor does what nobody sees use it up
         other = office.sign_in_as(office.access.next_account_id - 1)
         assert (await other.get(address)).status == 410
         stranger = office.sign_in_as(office.add_account("eve@example.com"))
@@ -287,6 +288,8 @@ def test_another_accounts_key_is_as_absent_as_one_that_never_was(tmp_path: Path)
             absent = await eve.get(f"{HOME}/99{address}")
             there = await eve.get(f"{HOME}/1{address}")
             assert (there.status, there.words) == (404, absent.words)
+        for number in ("0", "-1", "1e3", "x", "9" * 5000, "١"):
+            assert (await eve.get(f"{HOME}/{number}")).status == 404
         for act in ("edit", "rotate", "delete", "disable", "enable", "narrow"):
             assert (await eve.post(f"{HOME}/1/{act}", {"csrf": token, "label": "Grid bot"})).status == 404
         assert office.access.keys[1].status == "active"

@@ -195,7 +195,7 @@ def routes(desk: KeyDesk) -> list[Route]:
         told = f"{len(stopped)} key{'' if len(stopped) == 1 else 's'} stopped. Each is enabled again by itself."
         return shell.done(request, HOME, told if stopped else "No key was active.", "warn")
 
-    one = f"{HOME}/{{key_id:int}}"
+    one = f"{HOME}/{{key_id}}"
     return [
         Route(f"{HOME}/panic", only(show_panic), methods=["GET"]),
         Route(f"{HOME}/panic", only(panic), methods=["POST"]),

@@ -139,9 +139,12 @@ class KeyDesk:
 
     def key_of(self, request: Request, session: Any) -> Key:
         """The key that the address names; a page that is not there for any other account's."""
+        text = request.path_params["key_id"]
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise HTTPException(404)
         try:
-            return self.own.key(session, int(request.path_params["key_id"]))
-        except (ManagementRefused, ValueError):
+            return self.own.key(session, int(text))
+        except ManagementRefused:
             raise HTTPException(404) from None
 
     def shown(self, key: Key, last: CallEntry | None = None) -> ShownKey:

@@ -231,8 +231,8 @@ def routes(desk: KeyDesk) -> list[Route]:
     return [
         Route(f"{HOME}/create", only(show_creation), methods=["GET"]),
         Route(f"{HOME}/create", only(create), methods=["POST"]),
-        Route(f"{HOME}/{{key_id:int}}/rotate", only(show_rotation), methods=["GET"]),
-        Route(f"{HOME}/{{key_id:int}}/rotate", only(rotate), methods=["POST"]),
+        Route(f"{HOME}/{{key_id}}/rotate", only(show_rotation), methods=["GET"]),
+        Route(f"{HOME}/{{key_id}}/rotate", only(rotate), methods=["POST"]),
     ]
 
 

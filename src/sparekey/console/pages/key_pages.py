@@ -24,7 +24,7 @@ from sparekey.terms.reasons import Reason
 
 #: Calls on a key's page, and on the page of its calls.
 _TAIL: Final = 12
-_LONG_TAIL: Final = 200
+_LONG_TAIL: Final = 100
 _SLUGS: Final = {reason.slug: reason for reason in Reason}
 
 
@@ -103,9 +103,9 @@ def routes(desk: KeyDesk) -> list[Route]:
         Route(HOME, only(show_list), methods=["GET"]),
         *key_making.routes(desk),
         *key_changing.routes(desk),
-        Route(f"{HOME}/{{key_id:int}}", only(show_key), methods=["GET"]),
-        Route(f"{HOME}/{{key_id:int}}/usage", only(show_usage), methods=["GET"]),
-        Route(f"{HOME}/{{key_id:int}}/secret", only(show_secret), methods=["GET"]),
+        Route(f"{HOME}/{{key_id}}", only(show_key), methods=["GET"]),
+        Route(f"{HOME}/{{key_id}}/usage", only(show_usage), methods=["GET"]),
+        Route(f"{HOME}/{{key_id}}/secret", only(show_secret), methods=["GET"]),
     ]
 
 

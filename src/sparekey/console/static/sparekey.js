@@ -61,3 +61,11 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+// What is shown once goes when its page is left, also from the copy that a browser keeps for its Back button.
+addEventListener("pagehide", () => {
+  for (const once of document.querySelectorAll("[data-once]")) once.remove();
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted && document.querySelector("[data-shown-once]")) location.reload();
+});
