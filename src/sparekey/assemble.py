@@ -36,7 +36,9 @@ from sparekey.console.activity import Activity
 from sparekey.console.api import make_console
 from sparekey.console.api_me import Steps, me_routes
 from sparekey.console.api_my_keys import own_key_routes
+from sparekey.console.api_my_wallet import wallet_routes
 from sparekey.console.api_operator import operator_routes
+from sparekey.console.api_oversight import oversight_routes
 from sparekey.console.api_session import session_routes
 from sparekey.console.api_verification import own_verification_routes
 from sparekey.console.bans import Bans
@@ -622,6 +624,8 @@ class Running:
             self._management.email_of,
             sandbox=self.settings.mode == "sandbox",
         )
+        self._oversight = Oversight(self._access, self._spot, self._ledger, self._vault, clocks)
+        self._statements = Statements(self._spot, self._access, self._archive)
         self._own_keys = OwnKeys(
             self._management.acts,
             self._access,
@@ -742,6 +746,7 @@ class Running:
         steps = Steps(self._step_ups, self._factors)
         return [
             *operator_routes(self._management, bans, self._receipts, self._verification, self.operator_token),
+            *oversight_routes(self._oversight, self._outbox, self.operator_token),
             *session_routes(self._identity, self._sessions, self._factors),
             *me_routes(
                 self._access,
@@ -754,6 +759,7 @@ class Running:
             ),
             *own_key_routes(self._access, self._sessions, self._own_keys, steps),
             *own_verification_routes(self._access, self._sessions, self._verification),
+            *wallet_routes(self._sessions, self._statements),
         ]
 
     def _pages(self, shell: Shell, bans: Bans) -> list[Route]:
@@ -762,13 +768,13 @@ class Running:
         letters_stay = self.settings.smtp is None
         verifying = Verifying(shell, step_ups, factors, codes, self._sessions)
         wire_us, policy_us = self._clocks.wire_us, self._clocks.policy_us
-        statements = Statements(self._spot, self._access, self._archive)
+        statements = self._statements
         activity = Activity(self._calls, self._clocks.wall_us)
         security = SecurityPages(shell, verifying, self._own_factors, factors, self._passkeys, self._access, policy_us)
         operators = OperatorPages(
             shell,
             OperatorDoor(self.operator_token, self._sessions, self._clocks.wall_us),
-            Oversight(self._access, self._spot, self._ledger, self._vault, self._clocks),
+            self._oversight,
             self._management,
             self._verification,
             bans,

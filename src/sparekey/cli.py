@@ -680,6 +680,26 @@ def bans_lift(ip: str, data: Path, as_json: bool) -> None:
 
 
 @commands.group()
+def outbox() -> None:
+    """Letters to people: all of them without a mail server, else what became of them."""
+
+
+@outbox.command("list")
+@for_server
+def outbox_list(data: Path, as_json: bool) -> None:
+    """List the letters that are remembered, the newest first."""
+    _show(Server(data).get("/letters"), as_json, lambda rows: [_letter_line(row) for row in rows] or ["no letters"])
+
+
+@outbox.command("show")
+@click.argument("number", type=click.IntRange(min=1))
+@for_server
+def outbox_show(number: int, data: Path, as_json: bool) -> None:
+    """Print a letter, if it may be read here."""
+    _show(Server(data).get(f"/letters/{number}"), as_json, _letter_lines)
+
+
+@commands.group()
 def clock() -> None:
     """The policy clock (expiry, bans) and the wire clock (timestamps)."""
 
@@ -747,6 +767,16 @@ def _amounts(texts: Sequence[str]) -> dict[str, str]:
             raise Refused("amount-invalid", f"{asset} is given twice")
         amounts[asset] = amount
     return amounts
+
+
+def _letter_line(row: Mapping[str, Any]) -> str:
+    problem = f"  ({row['problem']})" if row["problem"] else ""
+    return f"{row['number']:>4}  {_iso(row['postedMs'])}  {row['state']:<9}  {row['to']}  {row['subject']}{problem}"
+
+
+def _letter_lines(letter: Mapping[str, Any]) -> list[str]:
+    said = "(it is not to be read here)" if letter["text"] is None else letter["text"].rstrip()
+    return [_letter_line(letter), "", said]
 
 
 def _waiting_line(row: Mapping[str, Any]) -> str:

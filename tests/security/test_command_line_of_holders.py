@@ -187,6 +187,9 @@ def test_the_operator_decides_about_applications_that_wait(person: Person, guard
     assert other.does(*decide, "--reason", "the photograph is blurred", answers=[])["kyc"] == "rejected"
     assert other.is_refused(*decide, "--reason", "again", answers=[]) == "kyc-undecidable"
     assert other.is_refused("accounts", "kyc", other.email, "approved", answers=[]) == "mode-guarded"
+    newest = other.does("outbox", "list", answers=[])[0]
+    assert newest["to"] == other.email
+    assert "the photograph is blurred" in other.does("outbox", "show", str(newest["number"]), answers=[])["text"]
 
 
 def test_wrong_passwords_and_codes_change_nothing(person: Person) -> None:

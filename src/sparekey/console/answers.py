@@ -334,3 +334,146 @@ class ApplicationShown(Answer):
     documentType: str | None
     number: str | None
     expires: str | None
+
+
+# --- the operator's overview -----------------------------------------------------------------------------------------
+
+
+class AccountRow(Answer):
+    """`masterId` is 0 but for a sub-account."""
+
+    accountId: AccountId
+    email: Email
+    kyc: KycState
+    factors: list[FactorName]
+    keys: int
+    apiAccess: Literal["ACTIVE", "SUSPENDED"]
+    masterId: int
+
+
+class AccountRows(Answer):
+    """The newest first. `before` asks for the next page; 0: there is none."""
+
+    accounts: list[AccountRow]
+    before: int
+
+
+class KeyRow(Answer):
+    apiKey: ApiKey
+    accountId: AccountId
+    email: Email
+    label: str
+    type: KeyType
+    permissions: list[PermissionName]
+    ips: list[str]
+    createTime: Ms
+    expiryTime: Ms | None
+    status: KeyStatus
+
+
+class KeyRows(Answer):
+    """The newest first. `before` asks for the next page; 0: there is none."""
+
+    keys: list[KeyRow]
+    before: int
+
+
+class LimitShown(Answer):
+    """`counts` says what each has its own count of."""
+
+    family: str
+    limiter: str
+    limit: int
+    window: str
+    counts: str
+
+
+class UsedShown(Answer):
+    """`subject` is an address, or an account's number."""
+
+    family: str
+    limiter: str
+    endpoint: str
+    subject: str
+    used: int
+    limit: int
+    window: str
+
+
+class OrdersCounted(Answer):
+    accountId: AccountId
+    window: str
+    used: int
+    limit: int
+
+
+class LimitsShown(Answer):
+    """`used` and `orders` hold whoever used most of what they may, in the windows that run."""
+
+    profile: str
+    enforced: bool
+    limits: list[LimitShown]
+    used: list[UsedShown]
+    orders: list[OrdersCounted]
+
+
+class LetterRow(Answer):
+    number: int
+    kind: Literal["email", "sms"]
+    to: str
+    subject: str
+    state: str
+    attempts: int
+    problem: str
+    postedMs: Ms
+
+
+class LetterShown(LetterRow):
+    """`text` and `html` are none where the letter is not to be read here: it has another way to its reader."""
+
+    text: str | None
+    html: str | None
+
+
+# --- what an account holds and did -----------------------------------------------------------------------------------
+
+
+class HoldingShown(Answer):
+    """`worth` is in USDT, by this venue's last prices; none where no price leads there."""
+
+    asset: str
+    free: Amount
+    locked: Amount
+    worth: Amount | None
+
+
+class OrderShown(Answer):
+    """`apiKey` is the key that placed it; none for an order of nobody's key. `price` is 0 where the order has none."""
+
+    symbol: str
+    orderId: int
+    clientOrderId: str
+    side: Literal["BUY", "SELL"]
+    type: str
+    status: str
+    price: Amount
+    stopPrice: Amount
+    quantity: Amount
+    executed: Amount
+    createdMs: Ms
+    apiKey: ApiKey | None
+
+
+class FillShown(Answer):
+    symbol: str
+    tradeId: int
+    orderId: int
+    side: Literal["BUY", "SELL"]
+    price: Amount
+    quantity: Amount
+    quoteQuantity: Amount
+    fee: Amount
+    feeAsset: str
+    maker: bool
+    timeMs: Ms
+    apiKey: ApiKey | None

@@ -41,6 +41,8 @@ TAGS = {
     "bans": "Addresses that are shut out.",
     "clocks": "The policy clock and the wire clock.",
     "calls": "The call log.",
+    "limits": "What the profile of limits allows, and who used how much of it.",
+    "letters": "What was sent to people, or waits here for want of a mail server.",
 }
 
 Email = Annotated[str, Path(description="The account's e-mail address.", examples=["ann@example.com"])]
@@ -58,18 +60,25 @@ def is_operators(authorization: str, operator_token: str) -> bool:
     return scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), operator_token.encode())
 
 
-def operator_routes(
-    management: Management, bans: Bans, receipts: Receipts, verification: Verification, operator_token: str
-) -> list[APIRouter]:
+#: Only describes; `operators_router` asks.
+_TOKEN = HTTPBearer(scheme_name="operatorToken", description="OPERATOR_TOKEN of operator.env", auto_error=False)
+
+
+def operators_router(operator_token: str, *dependencies: Any) -> APIRouter:
+    """Its routes want the operator's token."""
+
     async def need_operator(request: Request) -> None:
         if not is_operators(request.headers.get("authorization", ""), operator_token):
             raise ManagementRefused(Refusal(Reason.OPERATOR_TOKEN_WRONG))
 
-    # Only describes; `need_operator` asks.
-    token = HTTPBearer(scheme_name="operatorToken", description="OPERATOR_TOKEN of operator.env", auto_error=False)
-    route_class = routed(need_operator)
-    looking = APIRouter(prefix=PREFIX, route_class=route_class, dependencies=[Depends(token)])
-    acting = APIRouter(prefix=PREFIX, route_class=route_class, dependencies=[Depends(token), Depends(once(Repeats()))])
+    return APIRouter(prefix=PREFIX, route_class=routed(need_operator), dependencies=[Depends(_TOKEN), *dependencies])
+
+
+def operator_routes(
+    management: Management, bans: Bans, receipts: Receipts, verification: Verification, operator_token: str
+) -> list[APIRouter]:
+    looking = operators_router(operator_token)
+    acting = operators_router(operator_token, Depends(once(Repeats())))
 
     # --- accounts ----------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,41 @@ class Post(Protocol):
         """Whoever this address or number belongs to is erased: their letters go, too, sent or not."""
 
 
+class PostedLetter(Protocol):
+    """A letter in the outbox; `letter` is None where its text is not to be read here."""
+
+    number: int
+    kind: str
+    to: str
+    subject: str
+    letter: Letter | None
+    posted_us: int
+    state: str
+    attempts: int
+    problem: str
+    done_us: int
+
+
+class LetterBook(Protocol):
+    """The outbox, as far as an operator looks into it."""
+
+    sent: int
+    failed: int
+
+    def newest(self) -> Sequence[PostedLetter]: ...
+
+    def find(self, number: int) -> PostedLetter | None: ...
+
+    @property
+    def under_way(self) -> int: ...
+
+    @property
+    def ways_out(self) -> tuple[str, ...]: ...
+
+    @property
+    def problem(self) -> str: ...
+
+
 class Circumstances(NamedTuple):
     """When and whence something was done, for the letter that tells of it. `agent` is the browser's own word."""
 

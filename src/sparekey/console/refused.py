@@ -13,6 +13,7 @@ _HTTP_OF_REASON = {
     Reason.ACCOUNT_UNKNOWN: 404,
     Reason.KEY_UNKNOWN: 404,
     Reason.BAN_UNKNOWN: 404,
+    Reason.LETTER_UNKNOWN: 404,
     Reason.ACCOUNT_EXISTS: 409,
     Reason.ACCOUNT_IN_USE: 409,
     Reason.FACTOR_EXISTS: 409,

@@ -805,6 +805,11 @@ class Reason(Enum):
     WHITELIST_TOO_LONG = ("whitelist-too-long", "The whitelist has {0} entries; 30 are allowed.", "Merge ranges.")
     ASSET_UNKNOWN = ("asset-unknown", "There is no asset {0}.", "See GET /sapi/v1/capital/config/getall.")
     AMOUNT_INVALID = ("amount-invalid", "{0} is no amount.", "Send a positive decimal such as 1.5.")
+    LETTER_UNKNOWN = (
+        "letter-unknown",
+        "No letter {0} is remembered.",
+        "See sparekey outbox list for those that are; a restart forgets them.",
+    )
     BAN_UNKNOWN = (
         "ban-unknown",
         "{0} is not banned.",

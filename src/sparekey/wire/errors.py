@@ -91,6 +91,7 @@ _MANAGEMENT = (
     Reason.PERMISSION_UNKNOWN,
     Reason.AMOUNT_INVALID,
     Reason.BAN_UNKNOWN,
+    Reason.LETTER_UNKNOWN,
     Reason.CLOCK_BACKWARDS,
     Reason.CLOCK_TOO_FAR,
     Reason.MODE_GUARDED,

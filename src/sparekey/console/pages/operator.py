@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from sparekey.access.state import KEY_TYPES, Account
 from sparekey.console.bans import Bans
+from sparekey.console.letters import LetterBook, PostedLetter
 from sparekey.console.management import Management
 from sparekey.console.operator_door import OperatorDoor
 from sparekey.console.oversight import Oversight
@@ -23,7 +24,6 @@ from sparekey.console.pages.forms import Form
 from sparekey.console.pages.shell import OPERATOR_COOKIE, SECURITY_HEADERS, Shell, safe_path
 from sparekey.console.refused import ManagementRefused
 from sparekey.console.verification import DOCUMENT_TYPES, Verification
-from sparekey.terms.letters import Letter
 from sparekey.terms.permissions import PERMISSION_NAMES
 from sparekey.terms.refusals import Refusal
 
@@ -36,41 +36,6 @@ _LETTER_POLICY: Final = (
 )
 _IMAGE_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _LINK: Final = re.compile(r"(https?://[^\s<>\"]+)")
-
-
-class PostedLetter(Protocol):
-    """A letter in the outbox; `letter` is None where its text is not to be read here."""
-
-    number: int
-    kind: str
-    to: str
-    subject: str
-    letter: Letter | None
-    posted_us: int
-    state: str
-    attempts: int
-    problem: str
-    done_us: int
-
-
-class LetterBook(Protocol):
-    """The outbox, as far as these pages look into it."""
-
-    sent: int
-    failed: int
-
-    def newest(self) -> Sequence[PostedLetter]: ...
-
-    def find(self, number: int) -> PostedLetter | None: ...
-
-    @property
-    def under_way(self) -> int: ...
-
-    @property
-    def ways_out(self) -> tuple[str, ...]: ...
-
-    @property
-    def problem(self) -> str: ...
 
 
 class OperatorPages:
