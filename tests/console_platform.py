@@ -215,6 +215,26 @@ class Platform:
         return self.running._sequencer.position
 
 
+#: Files, and the same page for whoever looks.
+_ALIKE_FOR_ALL = ("/static/", "/reasons/")
+
+
+async def crawl(reader: PageReader, *starts: str) -> list[Seen]:
+    """Every page that can be reached by links from these, with one of its queries."""
+    pending, seen = [*starts], dict.fromkeys(starts)
+    found = []
+    while pending:
+        page = await reader.get(pending.pop())
+        found.append(page)
+        assert page.status < 500, page.address
+        for link in [page.headers.get("location", ""), *re.findall(r'(?:href|src)="(/[^"#]*)', page.text)]:
+            path = link.partition("?")[0]
+            if path and path not in seen and "?token=" not in link and not path.startswith(_ALIKE_FOR_ALL):
+                seen[path] = None
+                pending.append(link)
+    return found
+
+
 class HandClock:
     """The host's clock, moved ahead by hand."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sparekey.console.pages.shell import OPERATOR_COOKIE
-from tests.console_platform import NUMBER, OTHER_PASSWORD, Holder, Platform, on_a_platform
+from tests.console_platform import NUMBER, OTHER_PASSWORD, Holder, Platform, crawl, on_a_platform
 from tests.page_reader import PageReader, Seen
 from tests.papers import passport, photograph
 from tests.signing import sign
@@ -25,25 +24,6 @@ KEYS = "/my/settings/api-management"
 OWN_ANSWERS = ("/me", "/me/keys", "/sessions", "/me/verification")
 OPERATORS_ANSWERS = ("/accounts/{}", "/accounts/{}/keys", "/calls", "/bans")
 MISTYPED = "tin giraffe, 40 lanternes"
-
-
-#: Files, and the same page for whoever looks.
-_ALIKE_FOR_ALL = ("/static/", "/reasons/")
-
-
-async def crawl(reader: PageReader, *starts: str) -> list[Seen]:
-    """Every page that can be reached by links from these."""
-    pending, seen = [*starts], dict.fromkeys(starts)
-    found = []
-    while pending:
-        page = await reader.get(pending.pop())
-        found.append(page)
-        assert page.status < 500, page.address
-        for link in [page.headers.get("location", ""), *re.findall(r'(?:href|src)="(/[^"#]*)', page.text)]:
-            if link and link not in seen and "?token=" not in link and not link.startswith(_ALIKE_FOR_ALL):
-                seen[link] = None
-                pending.append(link)
-    return found
 
 
 def as_place(page: Seen) -> tuple[str, bytes]:
