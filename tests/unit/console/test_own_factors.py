@@ -97,6 +97,19 @@ def test_a_seed_that_is_not_confirmed_within_ten_minutes_is_forgotten() -> None:
     at_counter(work)
 
 
+def test_a_session_sets_up_one_factor_at_a_time() -> None:
+    async def work(counter: Counter) -> None:
+        session = await counter.sign_up()
+        await counter.own.open_totp(session, password=PASSWORD)
+        await counter.own.open_sms(session, NUMBER, password=PASSWORD)
+        assert counter.own.seed_of(session) is None
+        refused(await counter.own.confirm_totp(session, "123456"), Reason.SETUP_OVER)
+        refused(await counter.own.confirm_passkey(session, "x", "{}"), Reason.SETUP_OVER)
+        refused(await counter.own.confirm_sms(session, counter.post.code(SMS)), None)
+
+    at_counter(work)
+
+
 def test_another_session_does_not_see_the_seed() -> None:
     async def work(counter: Counter) -> None:
         session = await counter.sign_up()

@@ -213,6 +213,20 @@ def test_the_passkey_of_another_account_proves_nothing() -> None:
     at_counter(work)
 
 
+def test_each_of_two_passkeys_is_known_by_its_own_name_and_count() -> None:
+    async def work(counter: Counter) -> None:
+        phone, stick = SoftwareKey(count=100), SoftwareKey()
+        session = await with_passkey(counter, phone)
+        await counter.own.open_passkey(session, step_up_id=await passkey_step_up(counter, session, phone))
+        made = stick.create(asked_new(counter, session), origin=ORIGIN)
+        refused(await counter.own.confirm_passkey(session, "Blue stick", made), None)
+        for key in (stick, phone, stick):
+            assert await check(counter, session, key.get(asked(counter, session), origin=ORIGIN)) is None
+        assert [passkey.sign_count for passkey in counter.account(session).passkeys] == [102, 3]
+
+    at_counter(work)
+
+
 async def passkey_step_up(counter: Counter, session: HolderSession, key: SoftwareKey) -> str:
     step_up = counter.begin(session, counter.own.adding("passkey"))
     counter.step_ups.send_code(step_up.id, session, "email")
