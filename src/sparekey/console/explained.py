@@ -131,6 +131,7 @@ class Explanations:
     def __init__(self) -> None:
         notes = tomllib.loads(importlib.resources.files(__package__).joinpath("pages/reasons.toml").read_text("utf-8"))
         self.preface: str = notes.pop("preface")["text"].strip()
+        functions: Mapping[str, str] = notes.pop("functions")
         unknown = notes.keys() - _BY_SLUG.keys()
         if unknown:
             raise ValueError(f"notes on reasons that do not exist: {', '.join(sorted(unknown))}")
@@ -138,7 +139,9 @@ class Explanations:
         for reason in Reason:
             if reason not in NOT_MET_BY_CALLS:
                 alike.setdefault(PUBLIC_ERRORS[reason], []).append(reason)
-        self._by_slug = {reason.slug: _explain(reason, notes.get(reason.slug, {}), alike) for reason in Reason}
+        self._by_slug = {
+            reason.slug: _explain(reason, notes.get(reason.slug, {}), functions, alike) for reason in Reason
+        }
         self._words = {slug: explained.words for slug, explained in self._by_slug.items()}
 
     def of(self, slug: str) -> Explained | None:
@@ -173,7 +176,12 @@ def _holds(haystack: str, words: Sequence[str]) -> bool:
     return all(word in haystack for word in words)
 
 
-def _explain(reason: Reason, notes: Mapping[str, Any], alike: Mapping[PublicError, Sequence[Reason]]) -> Explained:
+def _explain(
+    reason: Reason,
+    notes: Mapping[str, Any],
+    functions: Mapping[str, str],
+    alike: Mapping[PublicError, Sequence[Reason]],
+) -> Explained:
     names: Sequence[str] = notes.get("names", ())
     error = PUBLIC_ERRORS[reason]
     met = reason not in NOT_MET_BY_CALLS
@@ -195,7 +203,7 @@ def _explain(reason: Reason, notes: Mapping[str, Any], alike: Mapping[PublicErro
         management_body=json.dumps(managed, ensure_ascii=False),
         alike=[other for other in alike.get(error, ()) if met and other is not reason],
         related=[_BY_SLUG[slug] for slug in notes.get("see", ())],
-        recipe=notes.get("try", "").strip(),
+        recipe="".join([*(functions[name] for name in notes.get("uses", ())), notes.get("try", "")]).strip(),
     )
 
 

@@ -30,6 +30,11 @@ def test_every_reason_is_explained_without_a_number_in_place_of_a_fact(reason: R
     assert json.loads(found.management_body)["error"]["page"] == f"/reasons/{reason.slug}"
 
 
+def test_every_fact_has_a_name() -> None:
+    unnamed = [one.reason.slug for one in EXPLANATIONS.search("") if "…" in one.management_body + one.body]
+    assert unnamed == [], "name what stands in place of {0} in pages/reasons.toml"
+
+
 def test_what_the_gate_asks_of_a_call_can_be_met_by_a_command() -> None:
     order = list(Reason)
     asked = order[: order.index(Reason.PARAMETER_MISSING)]
