@@ -31,7 +31,7 @@ def test_every_reason_is_explained_without_a_number_in_place_of_a_fact(reason: R
 
 
 def test_every_fact_has_a_name() -> None:
-    unnamed = [one.reason.slug for one in EXPLANATIONS.search("") if "…" in one.management_body + one.body]
+    unnamed = [one.reason.slug for one in EXPLANATIONS.search("") if "‹…›" in one.management_body + one.body]
     assert unnamed == [], "name what stands in place of {0} in pages/reasons.toml"
 
 
