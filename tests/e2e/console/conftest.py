@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from sparekey.settings import delivery_in
 from tests.e2e.console import chromium
 from tests.e2e.console.letterbox import Letterbox
-from tests.e2e.console.visitors import Visitor
+from tests.e2e.console.visitors import Visitor, manners
 from tests.venue import Venue
 
 _addresses = (f"203.0.{third}.{fourth}" for third, fourth in itertools.product(range(113, 120), range(1, 255)))
@@ -34,8 +35,6 @@ def letterbox() -> Iterator[Letterbox]:
 @pytest.fixture(scope="package")
 def shared_venue(tmp_path_factory: pytest.TempPathFactory, letterbox: Letterbox, browser: Browser) -> Iterator[Venue]:
     """Asks for the browser first, so that nothing is started in vain where there is none."""
-    from sparekey.settings import delivery_in
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -58,7 +57,9 @@ def arrive(browser: Browser, shared_venue: Venue) -> Iterator[Callable[..., Visi
     arrived: list[Visitor] = []
 
     def come(**options: Any) -> Visitor:
-        arrived.append(Visitor(browser, shared_venue.settings.public_url, next(_addresses), **options))
+        origin, address = shared_venue.settings.public_url, next(_addresses)
+        context = browser.new_context(**(manners(origin, address) | options))
+        arrived.append(Visitor(context, origin, address))
         return arrived[-1]
 
     yield come

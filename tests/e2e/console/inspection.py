@@ -20,7 +20,8 @@ _SHIFT = """
 """
 _WEIGHT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
     .map(entry => [entry.name, entry.encodedBodySize])"""
-_TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_TOO_WIDE = """() => document.documentElement.scrollWidth
+    - Math.round(document.documentElement.getBoundingClientRect().width)"""
 _LINKS = "() => Array.from(document.links, link => link.href)"
 
 _PHONE, _DESK = {"width": 320, "height": 640}, {"width": 1280, "height": 900}

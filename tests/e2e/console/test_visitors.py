@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Route
 
-from tests.e2e.console.visitors import Visitor
+from tests.e2e.console.visitors import Visitor, manners
 
 ORIGIN = "http://localhost:1"  # nothing listens: the answers are given here
 CSP = "default-src 'none'; img-src data:; script-src 'nonce-ours'"
@@ -16,7 +16,7 @@ CSP = "default-src 'none'; img-src data:; script-src 'nonce-ours'"
 @pytest.fixture
 def meet(browser: Browser) -> Iterator[Callable[..., list[str]]]:
     """`meet(html)` → what a visitor complains of on that page."""
-    visitor = Visitor(browser, ORIGIN, "203.0.113.1")
+    visitor = Visitor(browser.new_context(**manners(ORIGIN, "203.0.113.1")), ORIGIN, "203.0.113.1")
 
     def answer(route: Route) -> None:
         path = route.request.url.removeprefix(ORIGIN)

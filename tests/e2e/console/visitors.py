@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 
 from tests.e2e.console.chromium import PATIENCE_MS
 
@@ -16,16 +16,24 @@ from tests.e2e.console.chromium import PATIENCE_MS
 _ANSWER_LINE = "Failed to load resource: the server responded with a status of"
 
 
-class Visitor:
-    """`address` is where the server sees this person come from; `options` are Playwright's, of a browser context."""
+def manners(origin: str, address: str) -> dict[str, Any]:
+    """Options of a browser context whose owner the server sees come from `address`."""
+    return {
+        "base_url": origin,
+        "extra_http_headers": {"X-Forwarded-For": address},
+        "locale": "en-GB",
+        "timezone_id": "Europe/Paris",
+        "reduced_motion": "reduce",
+    }
 
-    def __init__(self, browser: Browser, origin: str, address: str, **options: Any) -> None:
-        settings: dict[str, Any] = {"locale": "en-GB", "timezone_id": "Europe/Paris", "reduced_motion": "reduce"}
+
+class Visitor:
+    """`context` is a browser's, made with `manners` of the same origin and address."""
+
+    def __init__(self, context: BrowserContext, origin: str, address: str) -> None:
         self.origin = origin
         self.address = address
-        self.context = browser.new_context(
-            base_url=origin, extra_http_headers={"X-Forwarded-For": address}, **(settings | options)
-        )
+        self.context = context
         self.context.set_default_timeout(PATIENCE_MS)
         self.faults: list[str] = []
         self._refused: list[str] = []
@@ -33,7 +41,7 @@ class Visitor:
         self.context.on("weberror", lambda error: self.faults.append(f"uncaught: {error.error}"))
         self.context.on("requestfailed", self._on_failed)
         self.context.on("response", self._on_response)
-        self.page: Page = self.context.new_page()
+        self.page: Page = self.context.pages[0] if self.context.pages else self.context.new_page()
 
     # --- what they do -----------------------------------------------------------------------------------------------
 
