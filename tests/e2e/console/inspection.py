@@ -22,6 +22,7 @@ _WEIGHT = """() => performance.getEntriesByType("navigation").concat(performance
     .map(entry => [entry.name, entry.encodedBodySize])"""
 _TOO_WIDE = """() => document.documentElement.scrollWidth
     - Math.round(document.documentElement.getBoundingClientRect().width)"""
+_DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LINKS = "() => Array.from(document.links, link => link.href)"
 
 _PHONE, _DESK = {"width": 320, "height": 640}, {"width": 1280, "height": 900}
@@ -77,7 +78,8 @@ def links(visitor: Visitor) -> list[str]:
 
 def inspect(visitor: Visitor) -> Findings:
     page = visitor.page
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state()
+    page.evaluate(_DRAWN)
     weight = sum(size for name, size in page.evaluate(_WEIGHT) if not _CHART.search(name))
     shift = page.evaluate("window.layoutShift")
     violations = grave_violations(visitor)

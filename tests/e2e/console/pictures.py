@@ -36,7 +36,7 @@ _SETTLE = """() => {
 
 
 def take(page: Page, *, full: bool = True) -> Image.Image:
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state()
     page.evaluate(_SETTLE)
     shot = page.screenshot(full_page=full, animations="disabled", caret="hide", scale="css")
     return Image.open(io.BytesIO(shot)).convert("RGB")
