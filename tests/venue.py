@@ -74,6 +74,7 @@ class Venue:
         self._running: Running = self._await(start(self.settings, demo=demo))
         self.url = self._running.url
         self.tls_ports = self._running.tls_ports
+        self.operator_token = self._running.operator_token
         self.clock = Clock(self)
         self._rsa_keys_used = 0
 

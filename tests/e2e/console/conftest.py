@@ -13,6 +13,8 @@ from playwright.sync_api import Browser
 from sparekey.settings import delivery_in
 from tests.e2e.console import chromium
 from tests.e2e.console.letterbox import Letterbox
+from tests.e2e.console.people import Authenticator, somebody
+from tests.e2e.console.steps import Operator, Reader
 from tests.e2e.console.visitors import Visitor, manners
 from tests.venue import Venue
 
@@ -43,7 +45,6 @@ def shared_venue(tmp_path_factory: pytest.TempPathFactory, letterbox: Letterbox,
         port=port,
         public_url=f"http://localhost:{port}",  # the only name without TLS that a passkey can be bound to
         market="simulated",
-        mode="guarded",
         trusted_proxies=("127.0.0.1",),
         **delivery_in({"SPAREKEY_SMTP_URL": letterbox.url, "SPAREKEY_MAIL_FROM": "Sparekey <keys@sparekey.example>"}),
     )
@@ -72,3 +73,38 @@ def arrive(browser: Browser, shared_venue: Venue) -> Iterator[Callable[..., Visi
 @pytest.fixture
 def visitor(arrive: Callable[..., Visitor]) -> Visitor:
     return arrive()
+
+
+@pytest.fixture
+def somebody_new(arrive: Callable[..., Visitor], letterbox: Letterbox, shared_venue: Venue) -> Callable[..., Reader]:
+    """`somebody_new()` → a reader of the guide at a browser of their own, without an account yet."""
+
+    def come(**options: Any) -> Reader:
+        return Reader(somebody(), arrive(**options), letterbox, shared_venue)
+
+    return come
+
+
+@pytest.fixture
+def trader_new(somebody_new: Callable[..., Reader], shared_venue: Venue) -> Callable[..., Reader]:
+    """`trader_new()` → a reader who is verified, has an authenticator and money, and is signed in."""
+
+    def come(*, keys: int = 0, **options: Any) -> Reader:
+        reader = somebody_new(**options)
+        email = reader.person.email
+        body = {"email": email, "kyc": "approved", "totp": True, "fund": {"USDT": "50000", "BTC": "1"}}
+        made = shared_venue.ask("POST", "/accounts", body)
+        reader.person = reader.person._replace(password=made["password"])
+        reader.authenticator = Authenticator(shared_venue, made["totpSecret"])
+        for number in range(1, keys + 1):
+            path = f"/accounts/{email}/keys"
+            shared_venue.ask("POST", path, {"label": f"Bot {number}", "type": "hmac", "ips": ["127.0.0.1"]})
+        reader.sign_in()
+        return reader
+
+    return come
+
+
+@pytest.fixture
+def operator(arrive: Callable[..., Visitor], shared_venue: Venue) -> Operator:
+    return Operator(arrive(), shared_venue.operator_token)

@@ -98,11 +98,16 @@ class Visitor:
             expect(self.page.get_by_role("main")).not_to_contain_text(each)
 
     def refusal(self) -> str:
-        """The alert on a page that refused something. A refusal that nobody asks for is a fault."""
-        alert = self.page.get_by_role("alert").first
-        expect(alert).to_be_visible()
+        """What a page says that refused something. A refusal that nobody asks for is a fault."""
+        told = self.page.locator("[role=alert], p.error").first
+        expect(told).to_be_visible()
         self._refused.clear()
-        return alert.inner_text()
+        return told.inner_text()
+
+    def acknowledge(self, status: int) -> None:
+        """The last answer was `status`, as it should be."""
+        assert [line.rpartition(" ")[2] for line in self._refused] == [str(status)], self._refused
+        self._refused.clear()
 
     # --- what goes wrong --------------------------------------------------------------------------------------------
 
