@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.conftest import demand
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-_ARGUMENTS = (
+ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -32,7 +32,7 @@ _ARGUMENTS = (
     "--force-color-profile=srgb",
 )
 #: For a machine that is busy with everything else; nothing waits longer than it has to.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 10_000
 
 
 def program() -> str:
@@ -49,7 +49,7 @@ def started() -> Iterator[Browser]:
     path = program()
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:
             yield browser
         finally:

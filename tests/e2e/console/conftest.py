@@ -85,20 +85,30 @@ def somebody_new(arrive: Callable[..., Visitor], letterbox: Letterbox, shared_ve
     return come
 
 
-@pytest.fixture
-def trader_new(somebody_new: Callable[..., Reader], shared_venue: Venue) -> Callable[..., Reader]:
-    """`trader_new()` → a reader who is verified, has an authenticator and money, and is signed in."""
+@pytest.fixture(scope="package")
+def enrolled(shared_venue: Venue) -> Callable[..., Reader]:
+    """`enrolled(reader)` → the reader with an account, verified, with an authenticator and money."""
 
-    def come(*, keys: int = 0, **options: Any) -> Reader:
-        reader = somebody_new(**options)
+    def enrol(reader: Reader, keys: int = 0) -> Reader:
         email = reader.person.email
         body = {"email": email, "kyc": "approved", "totp": True, "fund": {"USDT": "50000", "BTC": "1"}}
         made = shared_venue.ask("POST", "/accounts", body)
         reader.person = reader.person._replace(password=made["password"])
         reader.authenticator = Authenticator(shared_venue, made["totpSecret"])
         for number in range(1, keys + 1):
-            path = f"/accounts/{email}/keys"
-            shared_venue.ask("POST", path, {"label": f"Bot {number}", "type": "hmac", "ips": ["127.0.0.1"]})
+            label = {"label": f"Bot {number}", "type": "hmac", "ips": ["127.0.0.1"]}
+            shared_venue.ask("POST", f"/accounts/{email}/keys", label)
+        return reader
+
+    return enrol
+
+
+@pytest.fixture
+def trader_new(somebody_new: Callable[..., Reader], enrolled: Callable[[Reader, int], Reader]) -> Callable[..., Reader]:
+    """`trader_new()` → a reader who is enrolled and signed in."""
+
+    def come(*, keys: int = 0, **options: Any) -> Reader:
+        reader = enrolled(somebody_new(**options), keys)
         reader.sign_in()
         return reader
 

@@ -54,6 +54,10 @@ class Reader:
             self.at.submit("Go on")
         assert self.at.path == "/my", self.at.text
 
+    def sign_out(self) -> None:
+        self.at.page.locator("#user-menu > summary").click()
+        self.at.submit("Sign out")
+
     def apply_for_verification(self) -> None:
         self.at.open("/my/settings/verification")
         self.at.fill("Surname", self.person.family)

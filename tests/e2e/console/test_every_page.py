@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e.console.inspection import Findings, walk
+from tests.e2e.console.letterbox import Letterbox
+from tests.e2e.console.people import somebody
+from tests.e2e.console.steps import Operator, Reader
 from tests.e2e.console.visitors import Visitor, manners
 from tests.venue import Venue
 
@@ -16,14 +19,22 @@ MOST_SHIFT = 0.02
 
 
 @pytest.fixture(scope="module")
-def pages(browser: Browser, shared_venue: Venue) -> Iterator[dict[str, Findings]]:
-    """What was found on each kind of page, for who is signed out, a holder with keys, and the operator."""
-    origin = shared_venue.settings.public_url
-    visitor = Visitor(browser.new_context(**manners(origin, "203.0.113.250")), origin, "203.0.113.250")
-    found = walk(visitor, "/")
-    assert visitor.complaints() == []
+def pages(
+    browser: Browser, shared_venue: Venue, letterbox: Letterbox, enrolled: Callable[[Reader, int], Reader]
+) -> Iterator[dict[str, Findings]]:
+    """What was found on each kind of page, for who is signed out, a holder with two keys, and the operator."""
+    origin, address = shared_venue.settings.public_url, "203.0.112.2"
+    visitors = [Visitor(browser.new_context(**manners(origin, address)), origin, address) for _ in range(3)]
+    nobody, somebodys, operators = visitors
+    holder = enrolled(Reader(somebody(), somebodys, letterbox, shared_venue), 2)
+    holder.sign_in()
+    operator = Operator(operators, shared_venue.operator_token)
+    operator.sign_in()
+    found = walk(nobody, "/") | walk(somebodys, "/my") | walk(operators, "/operator")
+    assert [complaint for visitor in visitors for complaint in visitor.complaints()] == []
     yield found
-    visitor.close()
+    for visitor in visitors:
+        visitor.close()
 
 
 def test_every_page_weighs_little(pages: dict[str, Findings]) -> None:

@@ -70,7 +70,9 @@ class Visitor:
     # --- what they see ----------------------------------------------------------------------------------------------
 
     def field(self, label: str) -> Locator:
-        return self.page.get_by_label(label)
+        """Of that name; its label may say more ("optional", a time)."""
+        named = self.page.get_by_label(re.compile(f"^\\s*{re.escape(label)}"))
+        return self.page.locator("input:not([type=hidden]), textarea, select").and_(named)
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name)
@@ -103,6 +105,10 @@ class Visitor:
         expect(told).to_be_visible()
         self._refused.clear()
         return told.inner_text()
+
+    def forget_refusals(self) -> None:
+        """What was answered so far with a refusal was meant to be."""
+        self._refused.clear()
 
     def acknowledge(self, status: int) -> None:
         """The last answer was `status`, as it should be."""
