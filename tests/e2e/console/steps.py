@@ -63,13 +63,14 @@ class Reader:
         self.at.fill("Surname", self.person.family)
         self.at.fill("Given names", self.person.given)
         self.at.fill("Date of birth", self.person.born)
-        self.at.choose("Issued by", "Utopia")
+        self.at.choose("Country that issued it", "Switzerland")
+        self.at.choose("Kind", "Passport")
         self.at.fill("Number", self.person.document)
         self.at.fill("Machine-readable zone", passport_lines(self.person))
         self.at.field("Photograph").set_input_files(
             {"name": "passport.png", "mimeType": "image/png", "buffer": photograph()}
         )
-        self.at.submit("Hand it in")
+        self.at.submit("Hand in")
 
     # --- factors ------------------------------------------------------------------------------------------------------
 
@@ -80,6 +81,15 @@ class Reader:
         self.at.submit("Set it up")
         self.authenticator = Authenticator(self._venue, self.at.page.locator("#totp-secret").inner_text())
         self.at.fill("Code from the app", self.authenticator.code())
+        self.at.submit("Turn on")
+
+    def turn_on_sms(self, number: str, operator: Operator) -> None:
+        """No provider is set up, so the SMS wait at the operator's."""
+        self.at.open("/my/settings/security/sms")
+        self.at.fill("Your number", number)
+        self.at.fill("Your password", self.person.password)
+        self.at.submit("Send a code to it")
+        self.at.fill("Code from the SMS", code_in(operator.newest_sms()))
         self.at.submit("Turn on")
 
     def verify(self) -> None:

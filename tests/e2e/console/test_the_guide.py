@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.e2e.ccxt_urls import ccxt_urls
+from tests.e2e.console.letterbox import code_in
 from tests.e2e.console.steps import Operator, Reader, SavedKey
 from tests.venue import Venue
 
@@ -247,3 +248,20 @@ def test_without_identity_check_and_second_factor_the_form_says_what_is_missing_
     ann.at.reads("One thing is missing before keys work")
     ann.at.follow("Verify your identity")
     assert ann.at.path == "/my/settings/verification"
+
+
+def test_codes_by_sms_are_a_second_factor_as_well(
+    somebody_new: Callable[..., Reader], operator: Operator, shared_venue: Venue
+) -> None:
+    ann = somebody_new()
+    ann.sign_up()
+    ann.sign_in()
+    operator.sign_in()
+    ann.turn_on_sms("+44 7400 123456", operator)
+    shared_venue.ask("PUT", f"/accounts/{ann.person.email}/kyc", {"kyc": "approved"})
+    ann.create_key("Quant Strategy A")
+    ann.at.submit("Send an SMS")
+    ann.at.fill("Code from the SMS", code_in(operator.newest_sms()))
+    ann.at.fill("Code from the e-mail", ann.mailed_code())
+    ann.at.submit("Verify and go on")
+    assert ann.save_key().secret
