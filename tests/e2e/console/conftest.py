@@ -45,7 +45,7 @@ def shared_venue(tmp_path_factory: pytest.TempPathFactory, letterbox: Letterbox,
         port=port,
         public_url=f"http://localhost:{port}",  # the only name without TLS that a passkey can be bound to
         market="simulated",
-        trusted_proxies=("127.0.0.1",),
+        trusted_proxies=("127.0.0.1", "::1"),
         **delivery_in({"SPAREKEY_SMTP_URL": letterbox.url, "SPAREKEY_MAIL_FROM": "Sparekey <keys@sparekey.example>"}),
     )
     yield venue

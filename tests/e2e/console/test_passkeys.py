@@ -19,6 +19,8 @@ def add_passkey(reader: Reader) -> VirtualAuthenticator:
     reader.at.fill("Name", "My laptop")
     with reader.at.page.expect_navigation():
         reader.at.button("Ask my device").click()
+    reader.at.reads("The passkey is a second factor of your account now")
+    reader.at.open("/my/settings/security/passkeys")
     reader.at.reads("My laptop")
     return device
 

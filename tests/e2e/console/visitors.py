@@ -129,6 +129,8 @@ class Visitor:
             self.faults.append(f"{message.type} in the console: {message.text}")
 
     def _on_failed(self, request: Request) -> None:
+        if request.failure == "net::ERR_ABORTED" and request.resource_type in ("image", "other"):
+            return  # they went on before the page's icon had come
         self.faults.append(f"{request.method} {request.url} failed: {request.failure}")
 
     def _on_response(self, response: Response) -> None:
