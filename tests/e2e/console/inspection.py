@@ -23,9 +23,10 @@ _WEIGHT = """() => performance.getEntriesByType("navigation")
     .map(entry => [entry.name, entry.encodedBodySize])"""
 _TOO_WIDE = """() => document.documentElement.scrollWidth
     - Math.round(document.documentElement.getBoundingClientRect().width)"""
-_DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _LINKS = "() => Array.from(document.links, link => link.href)"
 
+#: Of the API, files, and what others made: letters as HTML, photographs.
+_NOT_PAGES = ("/api/", "/sparekey/", "/static/", "/metrics", "/readyz", "/html", "/image")
 _PHONE, _DESK = {"width": 320, "height": 640}, {"width": 1280, "height": 900}
 _GRAVE = ("critical", "serious")
 
@@ -74,13 +75,13 @@ def links(visitor: Visitor) -> list[str]:
     """Paths of the console that the page links to."""
     here = [urldefrag(urljoin(visitor.page.url, address)).url for address in visitor.page.evaluate(_LINKS)]
     paths = [address.removeprefix(visitor.origin) for address in here if address.startswith(visitor.origin + "/")]
-    return [path for path in paths if not path.startswith(("/api/", "/sparekey/", "/static/", "/metrics", "/readyz"))]
+    return [path for path in paths if not path.startswith(_NOT_PAGES) and not path.endswith(_NOT_PAGES)]
 
 
 def inspect(visitor: Visitor) -> Findings:
     page = visitor.page
     page.wait_for_load_state()
-    page.evaluate(_DRAWN)
+    page.wait_for_timeout(50)
     weight = sum(size for name, size in page.evaluate(_WEIGHT) if not _CHART.search(name))
     shift = page.evaluate("window.layoutShift")
     violations = grave_violations(visitor)

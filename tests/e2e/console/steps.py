@@ -157,7 +157,7 @@ class Operator:
     def approve(self, person: Person) -> None:
         self.at.open("/operator/verification")
         self.at.follow(person.email)
-        self.at.fill("Decided by", "Olive Operator")
+        self.at.page.get_by_role("region", name="Approve").get_by_label("Decided by").fill("Olive Operator")
         self.at.submit("Approve")
 
     def newest_sms(self) -> str:
