@@ -53,22 +53,21 @@ def watch_shifts(visitor: Visitor) -> None:
     visitor.context.add_init_script(_SHIFT)
 
 
-def walk(visitor: Visitor, start: str) -> dict[str, Findings]:
-    """Findings by kind of page, over everything that links lead to from `start`; GET changes nothing."""
+def walk(visitor: Visitor, start: str, found: dict[str, Findings]) -> None:
+    """Add to `found`, by kind of page, everything that links lead to from `start`; GET changes nothing."""
     watch_shifts(visitor)
-    found: dict[str, Findings] = {}
     waiting = [start]
+    asked_for: set[str] = set()
     while waiting:
         path = waiting.pop(0)
-        if pattern_of(path) in found:
+        if pattern_of(path) in asked_for or pattern_of(path) in found:
             continue
+        asked_for.add(pattern_of(path))
         visitor.open(path)
-        if pattern_of(visitor.path) in found:  # led on to one that we know
-            found[pattern_of(path)] = found[pattern_of(visitor.path)]
-            continue
-        found[pattern_of(path)] = inspect(visitor)
-        waiting += [link for link in links(visitor) if pattern_of(link) not in found]
-    return found
+        shown = pattern_of(visitor.path)  # may be another page: that to sign in on, say
+        if shown not in found:
+            found[shown] = inspect(visitor)
+            waiting += links(visitor)
 
 
 def links(visitor: Visitor) -> list[str]:

@@ -12,6 +12,7 @@ from tests.e2e.console.letterbox import Letterbox
 from tests.e2e.console.people import somebody
 from tests.e2e.console.steps import Operator, Reader
 from tests.e2e.console.visitors import Visitor, manners
+from tests.signing import Caller
 from tests.venue import Venue
 
 MOST_BYTES = 100_000
@@ -27,14 +28,31 @@ def pages(
     visitors = [Visitor(browser.new_context(**manners(origin, address)), origin, address) for _ in range(3)]
     nobody, somebodys, operators = visitors
     holder = enrolled(Reader(somebody(), somebodys, letterbox, shared_venue), 2)
+    calling = Caller(shared_venue.url, shared_venue.key(email=holder.person.email))
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+    assert calling("POST", "/api/v3/order", order).status == 200
+    assert calling("POST", "/api/v3/order", order | {"symbol": "NONSENSE"}).status == 400
     holder.sign_in()
     operator = Operator(operators, shared_venue.operator_token)
     operator.sign_in()
-    found = walk(nobody, "/") | walk(somebodys, "/my") | walk(operators, "/operator")
+    found: dict[str, Findings] = {}
+    for visitor, start in ((nobody, "/"), (somebodys, "/my"), (operators, "/operator")):
+        walk(visitor, start, found)
     assert [complaint for visitor in visitors for complaint in visitor.complaints()] == []
     yield found
     for visitor in visitors:
         visitor.close()
+
+
+def test_the_pages_of_all_readers_are_looked_at(pages: dict[str, Findings]) -> None:
+    assert set(pages) >= {
+        *("/", "/sign-up", "/sign-in", "/forgotten", "/reasons", "/reasons/<slug>", "/my", "/my/wallet", "/my/orders"),
+        *("/my/fills", "/markets/<symbol>", "/my/settings/security", "/my/settings/verification"),
+        *(f"/my/settings/api-management{page}" for page in ("", "/create", "/panic", "/<id>")),
+        *(f"/my/settings/api-management/<id>/{page}" for page in ("edit", "rotate", "delete", "usage")),
+        *(f"/operator{page}" for page in ("", "/sign-in", "/accounts", "/accounts/<id>", "/verification", "/keys")),
+        *(f"/operator/{page}" for page in ("bans", "suspensions", "limits", "outbox", "outbox/<id>")),
+    }
 
 
 def test_every_page_weighs_little(pages: dict[str, Findings]) -> None:
