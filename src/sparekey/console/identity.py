@@ -355,6 +355,7 @@ class Identity:
         for subject, name in self._vault.names("password"):
             if f"password/{subject}/{name}" not in in_force:
                 self._vault.forget(f"password/{subject}/{name}")
+        self._sessions.begin()
         self.tidy()
 
     def tidy(self) -> None:

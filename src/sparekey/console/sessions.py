@@ -190,13 +190,17 @@ class Sessions:
         """The account was erased: its sessions, devices and links go with it."""
         self._file.forget_account(account_id)
 
-    def tidy(self) -> None:
-        """Forget what has run out, and whoever is gone. For a start, and about once a minute."""
-        now_us = self._now_us()
-        self._file.drop_expired(now_us, now_us - self._idle_us)
+    def begin(self) -> None:
+        """At a start: forget whoever was erased while the last process ended, and what has run out."""
         for account_id in self._file.account_ids():
             if account_id != OPERATOR and self._epoch_of(account_id) is None:
                 self._file.forget_account(account_id)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Forget what has run out; about once a minute."""
+        now_us = self._now_us()
+        self._file.drop_expired(now_us, now_us - self._idle_us)
 
     # --- devices and links -------------------------------------------------------------------------------------------
 

@@ -242,15 +242,14 @@ class SessionFile:
 
     def drop_expired(self, now_us: int, seen_before_us: int) -> None:
         """Forget what has run out: by its own time, or because nobody used it since `seen_before_us`."""
-        dead = self._database.execute(
-            "SELECT 1 FROM sessions WHERE until_us <= ? OR seen_us <= ? UNION SELECT 1 FROM links WHERE until_us <= ?",
+        sessions = "FROM sessions WHERE until_us <= ? OR seen_us <= ?"
+        [(dead,)] = self._database.execute(
+            f"SELECT EXISTS (SELECT 1 {sessions}) OR EXISTS (SELECT 1 FROM links WHERE until_us <= ?)",
             (now_us, seen_before_us, now_us),
         ).fetchall()
         if dead:  # else nothing is written
             with self._database:
-                self._database.execute(
-                    "DELETE FROM sessions WHERE until_us <= ? OR seen_us <= ?", (now_us, seen_before_us)
-                )
+                self._database.execute(f"DELETE {sessions}", (now_us, seen_before_us))
                 self._database.execute("DELETE FROM links WHERE until_us <= ?", (now_us,))
 
     def _sessions(self, where: str, values: Sequence[Any]) -> list[Session]:

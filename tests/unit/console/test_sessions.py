@@ -226,7 +226,7 @@ def test_an_account_that_was_erased_just_before_a_crash_is_forgotten_at_the_next
     desk.sign_in(BOB)
     desk.sessions.note_device(ANN, "")
     del desk.epochs[ANN]
-    desk.sessions.tidy()
+    desk.sessions.begin()
     assert desk.file.account_ids() == [BOB]
 
 
