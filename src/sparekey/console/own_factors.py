@@ -54,12 +54,14 @@ _WITH_SMS: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE
 
 
 class Setup(NamedTuple):
-    """What a session is setting up. `what` is a seed (base32), a number (E.164), or empty for a passkey."""
+    """What a session is setting up. `what` is a seed (base32), a number (E.164), or empty for a passkey. `is_first`: it
+    was begun for the password, as the account's first factor, and is over once there is one."""
 
     account_id: int
     factor: str
     what: str
     until_us: int
+    is_first: bool
 
 
 class OwnFactors:
@@ -330,6 +332,9 @@ class OwnFactors:
         setup = self._setups.get(session.handle)
         if setup is None or setup.factor != factor or setup.account_id != session.account_id:
             return None
+        account = self._access.account(session.account_id)
+        if account is None or (setup.is_first and account.factors):
+            return None
         return setup if self._now_us() < setup.until_us else None
 
     def abandon(self, session: SignedIn) -> None:
@@ -349,7 +354,8 @@ class OwnFactors:
             if len(self._setups) < _OPEN_MOST and now_us < self._setups[oldest].until_us:
                 break
             del self._setups[oldest]
-        self._setups[session.handle] = Setup(session.account_id, factor, what, now_us + OPEN_US)
+        is_first = not self._access.accounts[session.account_id].factors
+        self._setups[session.handle] = Setup(session.account_id, factor, what, now_us + OPEN_US, is_first)
 
     def _seal(self, session: SignedIn, kind: str, what: str) -> str:
         """Under a name of its own, so that what it replaces stays until the change is durable."""

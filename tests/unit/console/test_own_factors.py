@@ -138,6 +138,22 @@ def test_the_first_factor_wants_the_password_and_a_further_one_a_step_up() -> No
     at_counter(work)
 
 
+def test_a_first_factor_that_was_begun_for_the_password_is_over_once_there_is_another() -> None:
+    async def work(counter: Counter) -> None:
+        session = await counter.sign_up()
+        elsewhere = HolderSession("elsewhere", session.account_id)
+        await counter.own.open_totp(elsewhere, password=PASSWORD)
+        seed = counter.own.seed_of(elsewhere)
+        await counter.add_sms(session)
+        assert seed is not None
+        counter.seeds[session.account_id] = seed
+        assert counter.own.seed_of(elsewhere) is None
+        refused(await counter.own.confirm_totp(elsewhere, counter.totp(session)), Reason.SETUP_OVER)
+        assert counter.account(session).factors == ["sms"]
+
+    at_counter(work)
+
+
 def test_a_guessed_password_counts_as_an_attempt() -> None:
     async def work(counter: Counter) -> None:
         session = await counter.sign_up()
@@ -326,7 +342,7 @@ def test_what_comes_too_late_changes_nothing() -> None:
         await counter.own.open_sms(session, NUMBER, password=PASSWORD)
         code = counter.post.code(SMS)
         done(counter.writer.submit(EraseAccount(session.account_id)))
-        refused(await counter.own.confirm_sms(session, code), Reason.ACCOUNT_UNKNOWN)
+        refused(await counter.own.confirm_sms(session, code), Reason.SETUP_OVER)
         assert not counter.vault.names("sms")
 
     at_counter(work)
