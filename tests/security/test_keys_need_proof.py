@@ -3,6 +3,7 @@ account that is verified, at every door, up to the moment of the act."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -315,5 +316,41 @@ def test_a_key_is_made_by_a_passkey_only_as_its_device_was_asked(
         replayed = await ann.ask("POST", f"{path}/proof", {"passkey": answer, "email": ann.code("email")})
         assert replayed.reason == "passkey-invalid"
         assert len(platform.running._access.keys) == 1
+
+    on_a_platform(monkeypatch, tmp_path / "data", work)
+
+
+def test_a_proof_that_is_sent_several_times_at_once_makes_one_key_and_locks_nobody_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All that sent the same get the same answer; whoever has the session, and not the codes, gets nothing by it."""
+
+    async def work(platform: Platform) -> None:
+        ann = await platform.verified()
+        await ann.sign_in_at_the_page()
+        page = await ann.browser.open(f"{KEYS}/create")
+        page = await ann.browser.submit(page, {"label": "bot", "act": "create"}, f"{KEYS}/create")
+        proofs = {**page.form(page.address), "totp": ann.shown(), "email": ann.code("email")}
+        readers = []
+        for _ in range(6):
+            readers.append(PageReader(platform.application, ann.browser.ip))
+            readers[-1].cookies = dict(ann.browser.cookies)
+        wrong = proofs | {"totp": "000000"}
+        sent = [proofs, wrong, proofs, proofs, wrong, proofs]
+        answers = await asyncio.gather(
+            *(reader.post(page.address, fields) for reader, fields in zip(readers, sent, strict=True))
+        )
+        assert len(platform.running._access.keys) == 1
+        right = [number for number, fields in enumerate(sent) if fields is proofs]
+        for number, (reader, answer) in enumerate(zip(readers, answers, strict=True)):
+            if number in right:
+                assert answer.headers["location"] == f"{KEYS}/1/secret"
+                assert (await reader.get("/my")).status == 200
+            else:
+                assert answer.status in (400, 403, 410)
+                assert answer.cookies == []
+                assert (await reader.get("/my")).status == 303
+        shown = [await readers[number].get(f"{KEYS}/1/secret") for number in right]
+        assert [seen.status for seen in shown] == [200, 410, 410, 410]
 
     on_a_platform(monkeypatch, tmp_path / "data", work)

@@ -11,6 +11,7 @@ Step-ups live in memory: a restart forgets them, which costs their owner another
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -31,8 +32,8 @@ OPEN_US: Final = 20 * MINUTE_US
 OPEN_MOST: Final = 10
 _ALL_MOST: Final = 10_000
 
-
 _NOT_OPEN = Refusal(Reason.STEP_UP_REQUIRED, ("there is none that is open, or it is too old",))
+_PROVEN = Refusal(Reason.STEP_UP_REQUIRED, ("this one was proven already, by other codes",))
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -57,7 +58,8 @@ Continuation = Callable[[Any, str], Awaitable[Any]]
 
 
 class StepUp(msgspec.Struct, eq=False, kw_only=True):
-    """`proved_by` is the second factor that proved it. `proved_us` is 0 before; `taken` says that it is used up."""
+    """`proved_by` is the second factor that proved it, and `proved_with` a digest of all that was sent to do so.
+    `proved_us` is 0 before; `taken` says that it is used up."""
 
     id: str
     account_id: int
@@ -69,6 +71,7 @@ class StepUp(msgspec.Struct, eq=False, kw_only=True):
     then: Continuation | None = None
     proved_us: int = 0
     proved_by: str = ""
+    proved_with: bytes = b""
     taken: bool = False
 
 
@@ -132,10 +135,12 @@ class StepUps:
         step_up = self.find(step_up_id, session)
         if step_up is None:
             return _NOT_OPEN
-        if step_up.proved_us:
-            return None
-        account_id = step_up.account_id
         typed = {name: proof for name, proof in proofs.items() if proof.strip()}
+        said = hashlib.sha256(msgspec.json.encode(typed, order="sorted")).digest()
+        if step_up.proved_us:
+            # Only who proved it hears so again: a copy of the session's old token must gain nothing by asking.
+            return None if hmac.compare_digest(said, step_up.proved_with) else _PROVEN
+        account_id = step_up.account_id
         email = typed.pop("email", "")
         names = self._factors.choices(account_id)
         if not names:
@@ -148,6 +153,8 @@ class StepUps:
         if refusal is None:
             [(name, proof)] = typed.items()
             refusal = await self._look(step_up, name, proof, email)
+            if refusal is None:
+                step_up.proved_with = said
             self._factors.end_attempt(account_id, refusal)
         await self._factors.durable()
         return refusal

@@ -6,9 +6,12 @@ form stays on the server meanwhile; the browser holds the step-up's id alone.
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -37,6 +40,8 @@ class Verifying:
         self._factors = factors
         self._codes = codes
         self._sessions = sessions
+        #: by step-up: what was sent with its form, and what comes of it
+        self._under_way: dict[str, tuple[bytes, asyncio.Task[Response]]] = {}
 
     async def ask(
         self, request: Request, session: SignedIn, action: Action, then: Continuation, *, back: str
@@ -92,15 +97,37 @@ class Verifying:
         if step_up is None:
             return self._over(request)
         proofs = {name: form.text(name) for name in _PROOFS}
+        said = msgspec.json.encode(proofs, order="sorted")
+        under_way = self._under_way.get(step_up.id)
+        if under_way is not None and hmac.compare_digest(under_way[0], said):
+            # The same form once more, before the first was answered: one act, and one answer for both.
+            return await asyncio.shield(under_way[1])
+        task = asyncio.ensure_future(self._go_on(request, session, step_up, proofs))
+        if under_way is None:
+            self._under_way[step_up.id] = (said, task)
+            task.add_done_callback(lambda _: self._under_way.pop(step_up.id, None))
+        # What was begun goes on, also if whoever asked goes away.
+        return await asyncio.shield(task)
+
+    async def _go_on(self, request: Request, session: Any, step_up: StepUp, proofs: Mapping[str, str]) -> Response:
         refusal = await self._step_ups.prove(step_up.id, session, proofs)
         if refusal is not None:
             return self._page(request, step_up, refusal, proofs)
+        # No await between: of several that were right the first one acts, and the others change nothing.
+        then, step_up.then = step_up.then, None
+        if then is None:
+            return self._over(request)
         # Whoever had the token before has nothing that was proven.
         renewed = self._sessions.rotate(session)
-        if renewed is None or step_up.then is None:
+        if renewed is None:
             return self._over(request)
         session, token = renewed
-        answer: Response = await step_up.then(request, step_up.id)
+        try:
+            answer: Response = await then(request, step_up.id)
+        except ManagementRefused as refused:  # an answer like any other: it has to carry the new token
+            answer = self.refused(request, refused.refusal)
+        if not step_up.taken:  # the act was not done, and may be asked for again while the proof is fresh
+            step_up.then = then
         if not _sets(answer, SESSION_COOKIE):  # the act may have put the session under a token of its own
             self._shell.set_cookie(request, answer, SESSION_COOKIE, token)
         return answer
