@@ -5,6 +5,8 @@ A caller without the right to call is told so before anything else of the reques
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
@@ -189,7 +191,7 @@ def make_api(routers: Sequence[APIRouter], tags: Mapping[str, str]) -> FastAPI:
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_tags=[{"name": name, "description": text} for name, text in tags.items()],
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -198,6 +200,15 @@ def make_api(routers: Sequence[APIRouter], tags: Mapping[str, str]) -> FastAPI:
     )
     for router in routers:
         api.include_router(router)
+
+    @api.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    async def show_document() -> Response:
+        # Made when it is first asked for, which takes a quarter of a second: not on the loop.
+        return Response(await asyncio.to_thread(document), media_type="application/json")
+
+    @functools.cache
+    def document() -> bytes:
+        return json.dumps(api.openapi(), separators=(",", ":")).encode()
 
     @api.exception_handler(ManagementRefused)
     async def refuse(request: Request, error: ManagementRefused) -> JSONResponse:
