@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sparekey.terms.clocktime import MINUTE_US
 from tests.console_office import ANN, OTHER_PASSWORD, PASSWORD, STRANGER
 from tests.holders_api import NUMBER, Answer, HoldersApi, over_the_api
 
@@ -251,5 +252,62 @@ def test_a_secret_that_is_shown_once_stands_in_no_other_answer() -> None:
             assert api.seed not in text and api.token not in text
             assert not any(code in text for code in codes)
             assert not re.search(r"\$argon2", text)
+
+    over_the_api(work)
+
+
+ODD = (
+    "\ud800",
+    "a\x00b",
+    "\u202e\r\n",
+    "x" * 100_000,
+    "１２３４５６",
+    '{"id": "\udfff", "rawId": 1, "response": {}, "type": "public-key"}',
+)
+FIELDS = {
+    "/sign-up": ("email", "password"),
+    "/sign-up/confirm": ("token",),
+    "/session": ("email", "password", "device"),
+    "/forgotten": ("email",),
+    "/reset": ("token", "password"),
+    "/me/password": ("old", "new"),
+    "/me/factors/totp/confirm": ("code",),
+    "/me/factors/sms": ("number",),
+    "/me/factors/passkeys/confirm": ("label", "credential"),
+    "/me/step-ups/unknown/proof": ("totp", "email"),
+    "/me/keys": ("label", "publicKey"),
+    "/me/keys/challenges": ("publicKey",),
+}
+SAID = {"email": ANN, "password": PASSWORD, "old": PASSWORD, "new": OTHER_PASSWORD, "number": NUMBER, "label": "Bot"}
+
+
+@pytest.mark.parametrize("path", sorted(FIELDS))
+def test_odd_texts_get_a_reason(path: str) -> None:
+    """Half characters, controls, lengths: in one field, while the others are as they should be."""
+
+    async def work(api: HoldersApi) -> None:
+        await api.verified()
+        token = api.token
+        for field in FIELDS[path]:
+            for odd in ODD:
+                api.now_us += MINUTE_US
+                body = {name: SAID.get(name, "x" * 20) for name in FIELDS[path]} | {field: odd}
+                answer = await api.ask("POST", path, body, Authorization=f"Bearer {token}")
+                assert answer.status < 500, (field, odd, answer)
+                assert answer.status < 400 or answer.body["error"]["message"]
+
+    over_the_api(work)
+
+
+def test_odd_codes_of_a_second_factor_get_a_reason() -> None:
+    async def work(api: HoldersApi) -> None:
+        await api.verified()
+        for odd in ODD:
+            for factor in ("totp", "sms", "recovery", "passkey"):
+                api.now_us += 10 * MINUTE_US
+                half = (await api.done("POST", "/session", {"email": ANN, "password": PASSWORD}))["token"]
+                body = {"factor": factor, "code": odd, "device": odd[:200]}
+                answer = await api.ask("POST", "/session/factor", body, Authorization=f"Bearer {half}")
+                assert 400 <= answer.status < 500, (factor, odd, answer)
 
     over_the_api(work)
