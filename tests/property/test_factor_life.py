@@ -279,7 +279,7 @@ class FactorLives(RuleBasedStateMachine):
 
 
 class TestFactorLives(FactorLives.TestCase):
-    settings = settings(max_examples=120, stateful_step_count=50)
+    settings = settings(max_examples=80, stateful_step_count=50)
 
 
 @pytest.mark.long

@@ -142,34 +142,34 @@ def test_no_form_about_a_key_does_more_than_ask_for_proof(monkeypatch: pytest.Mo
     on_a_platform(monkeypatch, tmp_path / "data", work)
 
 
-@pytest.mark.parametrize("lacks", ["none", "pending", "rejected", "factor"])
 def test_without_an_approved_identity_and_a_second_factor_no_door_makes_a_key(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacks: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    reason = "factor-missing" if lacks == "factor" else "kyc-missing"
-
-    async def work(platform: Platform) -> None:
-        ann = platform.holder()
+    async def try_doors(platform: Platform, kyc: str, *, factor: bool, reason: str) -> None:
+        ann = platform.holder(f"kyc-{kyc}", f"192.0.2.{len(platform.letters()) + 1}")
         await ann.sign_up()
         await ann.enter()
-        if lacks != "factor":
+        if factor:
             await ann.add_totp()
-        await platform.operate("PUT", f"/accounts/{ann.email}/kyc", {"kyc": "approved" if lacks == "factor" else lacks})
+        await platform.operate("PUT", f"/accounts/{ann.email}/kyc", {"kyc": kyc})
+        body = {"label": "bot"}
         doors: list[Answer] = [
-            await ann.ask("POST", "/me/keys", {"label": "bot"}),
-            await platform.ask(
-                "POST", f"/accounts/{ann.email}/keys", {"label": "bot"}, platform.running.operator_token
-            ),
+            await ann.ask("POST", "/me/keys", body),
+            await platform.ask("POST", f"/accounts/{ann.email}/keys", body, platform.running.operator_token),
         ]
         assert [(answer.status, answer.reason) for answer in doors] == [(403, reason)] * 2
         await ann.sign_in_at_the_page()
         page = await ann.browser.open(f"{KEYS}/create")
         assert reason in page.reasons
-        answer = await ann.browser.post(
-            f"{KEYS}/create", {"csrf": page.form("/theme")["csrf"], "label": "bot", "type": "system", "act": "create"}
-        )
+        fields = {"csrf": page.form("/theme")["csrf"], **body, "type": "system", "act": "create"}
+        answer = await ann.browser.post(f"{KEYS}/create", fields)
         assert answer.status in (403, 422)
         assert reason in answer.reasons
+
+    async def work(platform: Platform) -> None:
+        for kyc in ("none", "pending", "rejected"):
+            await try_doors(platform, kyc, factor=True, reason="kyc-missing")
+        await try_doors(platform, "approved", factor=False, reason="factor-missing")
         assert platform.running._access.keys == {}
 
     on_a_platform(monkeypatch, tmp_path / "data", work)
@@ -190,26 +190,27 @@ def test_an_identity_that_is_revoked_between_proof_and_act_makes_no_key(
     on_a_platform(monkeypatch, tmp_path / "data", work)
 
 
-@pytest.mark.parametrize("lost", ["identity", "factor"])
 def test_keys_that_may_trade_stop_with_the_identity_or_the_last_factor_and_those_that_only_read_go_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def work(platform: Platform) -> None:
         ann = await platform.verified()
         trades = await made_by_the_operator(platform, ann, "spot-and-margin-trading")
         reads = await made_by_the_operator(platform, ann)
+
+        async def must_have_stopped() -> None:
+            assert await call(platform, trades) == -2015
+            assert await call(platform, trades, "/api/v3/account") == -2015
+            assert await call(platform, reads, "/api/v3/account") == 0
+
         assert await call(platform, trades) == -2011  # no such order: it was let in
-        if lost == "identity":
-            await platform.operate("PUT", f"/accounts/{ann.email}/kyc", {"kyc": "pending"})
-        else:
-            await ann.step_up("DELETE", "/me/factors/totp")
-        assert await call(platform, trades) == -2015
-        assert await call(platform, trades, "/api/v3/account") == -2015
-        assert await call(platform, reads, "/api/v3/account") == 0
-        if lost == "identity":
-            await platform.operate("PUT", f"/accounts/{ann.email}/kyc", {"kyc": "approved"})
-        else:
-            await ann.add_totp()
+        await platform.operate("PUT", f"/accounts/{ann.email}/kyc", {"kyc": "pending"})
+        await must_have_stopped()
+        await platform.operate("PUT", f"/accounts/{ann.email}/kyc", {"kyc": "approved"})
+        assert await call(platform, trades) == -2011
+        await ann.step_up("DELETE", "/me/factors/totp")
+        await must_have_stopped()
+        await ann.add_totp()
         assert await call(platform, trades) == -2011
 
     on_a_platform(monkeypatch, tmp_path / "data", work)

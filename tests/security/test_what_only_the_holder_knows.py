@@ -188,21 +188,33 @@ def test_what_is_told_once_is_found_nowhere_afterwards(
     assert found_in(secrets, written) == []
 
 
-def test_who_somebody_is_stands_in_no_file_in_the_clear(
+def test_who_somebody_is_stands_in_no_file_in_the_clear_and_nowhere_after_an_erasure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     data = tmp_path / "data"
-    person = {
-        "the surname": "MUSTERFRAU",
-        "the given names": "ERIKA-ELFRIEDE",
+    picture = photograph()
+    zone = passport("MUSTERFRAU", "ERIKA<ELFRIEDE", "C01X00T47")
+    application = {
+        "surname": "Musterfrau",
+        "givenNames": "Erika Elfriede",
+        "birthDate": "1990-08-12",
+        "country": "UTO",
+        "documentType": "passport",
+        "number": "C01X00T47",
+        "mrz": zone,
+        "image": base64.b64encode(picture).decode(),
+    }
+    sealed = {
+        "the surname": "Musterfrau",
+        "the given names": "Erika Elfriede",
         "the number of the document": "C01X00T47",
-        "the zone of the document": passport("MUSTERFRAU", "ERIKA<ELFRIEDE", "C01X00T47").splitlines()[1],
+        "the zone of the document": zone.splitlines()[1],
         "the telephone number": NUMBER,
         "the address": "ann@example.com",
-        "a part of the photograph": "",
     }
-    picture = photograph()
+    # What a session keeps of a browser, to be recognised in the list of sessions.
+    known = {"the browser's own name": "Erikas Fuchs 1.0"}
 
     async def work(platform: Platform) -> None:
         ann = platform.holder()
@@ -211,25 +223,28 @@ def test_who_somebody_is_stands_in_no_file_in_the_clear(
         await ann.add_totp()
         await ann.step_up("POST", "/me/factors/sms", {"number": NUMBER})
         await ann.done("POST", "/me/factors/sms/confirm", {"code": ann.code("sms")})
-        application = {
-            "surname": person["the surname"],
-            "givenNames": "Erika Elfriede",
-            "birthDate": "1990-08-12",
-            "country": "UTO",
-            "documentType": "passport",
-            "number": person["the number of the document"],
-            "mrz": passport("MUSTERFRAU", "ERIKA<ELFRIEDE", "C01X00T47"),
-            "image": base64.b64encode(picture).decode(),
-        }
         await ann.done("POST", "/me/verification", application)
+        body = {"email": ann.email, "password": ann.password}
+        await platform.ask("POST", "/session", body, user_agent=known["the browser's own name"])
         account = platform.running._access.accounts[ann.account_id]
         assert (account.kyc, account.kyc_vault_id != "") == ("pending", True)
         await platform.settle()
-        assert found_in({what: text for what, text in person.items() if text}, files_of(data)) == []
+        files = list(files_of(data))
+        assert found_in(sealed, files) == []
+        assert found_in(known, files)
+        await platform.operate("DELETE", f"/accounts/{ann.email}")
+        await platform.settle()
+        assert found_in(sealed | known, files_of(data)) == []
+        vault = platform.running._vault
+        subject = f"account-{account.account_id}"
+        kinds = ("email", "password", "totp", "sms", "recovery")
+        assert [kind for kind in kinds if any(one == subject for one, _ in vault.names(kind))] == []
+        assert platform.letters(ann.email) == platform.letters(NUMBER) == []
+        assert (await ann.ask("GET", "/me")).reason == "sign-in-required"
 
     on_a_platform(monkeypatch, data, work, durability="normal")
     written = [*everything_written(data), ("the log", caplog.text.encode())]
-    assert found_in({what: text for what, text in person.items() if text}, written) == []
+    assert found_in(sealed | known, written) == []
     assert not any(picture[len(picture) // 2 :][:64] in content for _, content in written)
 
 
