@@ -77,11 +77,12 @@ class SessionFile:
     (not to the end of the process), which costs another sign-in: a crowd that signs in makes trading wait for no disk.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, vfs: str | None = None) -> None:
+        """`vfs` names the file system layer, for tests that cut the power."""
         if isinstance(path, Path) and not path.exists():
             make_private(path)
             sync_folder(path.parent)
-        self._database = apsw.Connection(str(path))
+        self._database = apsw.Connection(str(path), vfs=vfs)
         try:
             self._database.set_busy_timeout(10_000)
             self._database.pragma("journal_mode", "wal")
