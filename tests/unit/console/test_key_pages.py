@@ -400,6 +400,38 @@ def test_a_rotation_shows_the_new_secret_and_who_still_uses_the_old_key(tmp_path
     at_the_desk(work, tmp_path)
 
 
+def test_a_self_generated_key_is_replaced_by_a_proven_pair_of_its_type(tmp_path: Path) -> None:
+    for name in ("old", "new", "rsa"):
+        (tmp_path / name).mkdir()
+    (_, old), (private, new), (_, rsa) = pair(tmp_path / "old"), pair(tmp_path / "new"), pair(tmp_path / "rsa", "rsa")
+
+    async def work(office: KeyOffice) -> None:
+        page = await office.create(type="self", **{"public-key": old})
+        page = await office.reader.submit(page, {"act": "skip-proof"}, f"{HOME}/create")
+        await office.verified(page)
+        form = await office.open("/1/rotate")
+        for wrong, reason in (
+            ("", "public-key-missing"),
+            (old, "public-key-invalid"),
+            (rsa, "public-key-invalid"),
+            (private.read_text(), "private-key-pasted"),
+        ):
+            refused = await office.reader.submit(form, {"public-key": wrong}, f"{HOME}/1/rotate")
+            assert refused.reasons == [reason]
+            assert errors_at(refused, "public-key")
+            assert private.read_text().splitlines()[1] not in refused.text
+        page = await office.reader.submit(form, {"public-key": new, "overlap": "0"}, f"{HOME}/1/rotate")
+        command = page.by_id("proof-command")
+        assert command is not None
+        signed = subprocess.run(["sh", "-c", command], cwd=tmp_path / "new", capture_output=True, check=True, text=True)
+        page = await office.reader.submit(page, {"signature": signed.stdout, "act": "prove"}, f"{HOME}/1/rotate")
+        page = await office.verified(page)
+        assert page.by_id("api-key") == office.access.keys[2].api_key
+        assert office.access.keys[1].status == "expired"
+
+    at_the_desk(work, tmp_path / "calls")
+
+
 @pytest.mark.parametrize("overlap", ["", "-1", "1e9", "9" * 17, str(31 * DAY_US), "ten"])
 def test_an_overlap_that_is_none_is_refused_at_its_field(tmp_path: Path, overlap: str) -> None:
     async def work(office: KeyOffice) -> None:

@@ -45,7 +45,6 @@ _FIELDS: Final = {
     Reason.PUBLIC_KEY_NOT_REQUIRED: "public-key",
     Reason.PUBLIC_KEY_INVALID: "public-key",
     Reason.PRIVATE_KEY_PASTED: "public-key",
-    Reason.POSSESSION_UNPROVEN: "signature",
     Reason.PERMISSION_UNKNOWN: "permissions",
     Reason.PERMISSION_PREREQUISITE: "permissions",
     Reason.WITHDRAWALS_NEED_WHITELIST: "permissions",

@@ -189,9 +189,10 @@ def routes(desk: KeyDesk) -> list[Route]:
 
     async def show_rotation(request: Request, session: Any) -> Response:
         key = desk.key_of(request, session)
-        tried = own.acts.try_rotation(key, 0) if key.key_type == "hmac" else None
-        errors = placed([tried]) if isinstance(tried, Refusal) else {}
-        return rotation_page(request, session, key, errors=errors)
+        tried = own.acts.try_rotation(key, 0)
+        if isinstance(tried, Refusal) and tried.reason is not Reason.PUBLIC_KEY_MISSING:
+            return rotation_page(request, session, key, errors=placed([tried]))
+        return rotation_page(request, session, key)
 
     async def rotate(request: Request, session: Any) -> Response:
         key = desk.key_of(request, session)
@@ -217,12 +218,11 @@ def routes(desk: KeyDesk) -> list[Route]:
             try:
                 made = await own.rotate(session, step_up_id, key_id, overlap_us, public_key, possession)
             except ManagementRefused as refused:
-                key = desk.key_of(request, session) if "key_id" in request.path_params else own.neighbour(key_id)
-                if key is None:
+                held = own.neighbour(key_id)  # as it is now: it may be gone
+                if held is None:
                     return desk.verifying.refused(request, refused.refusal)
-                return rotation_page(
-                    request, session, key, overlap_us, public_key, placed([refused.refusal]), status=422
-                )
+                errors = placed([refused.refusal])
+                return rotation_page(request, session, held, overlap_us, public_key, errors, status=422)
             return show_made(request, session, made)
 
         action = own.rotation(key, overlap_us, public_key)
