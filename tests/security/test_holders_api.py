@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -70,6 +71,36 @@ def test_a_proof_for_one_act_is_good_for_no_other_and_for_no_other_session() -> 
         assert (await api.ask("GET", f"/me/step-ups/{step_up_id}")).reason == "step-up-unknown"
         api.token = first
         assert (await api.ask("POST", "/me/recovery-codes", X_Step_Up=step_up_id)).status == 200
+
+    over_the_api(work)
+
+
+def test_the_same_proof_sent_several_times_at_once_gives_one_token_that_works() -> None:
+    async def work(api: HoldersApi) -> None:
+        await api.verified()
+        wanted = await api.ask("POST", "/me/recovery-codes")
+        path = f"/me/step-ups/{wanted.body['stepUp']['id']}"
+        await api.done("POST", f"{path}/codes", {"kind": "email"})
+        proofs = {"totp": api.shown(), "email": api.sent_code()}
+        answers = await asyncio.gather(*[api.ask("POST", f"{path}/proof", proofs) for _ in range(5)])
+        [token] = [answer.body["token"] for answer in answers if answer.status == 200]
+        made = [
+            await api.ask("POST", "/me/recovery-codes", Authorization=f"Bearer {token}", X_Step_Up=path[13:])
+            for _ in range(2)
+        ]
+        assert [answer.status for answer in made] == [200, 403]
+
+    over_the_api(work)
+
+
+def test_an_act_sent_several_times_at_once_with_one_proof_is_done_once() -> None:
+    async def work(api: HoldersApi) -> None:
+        await api.verified()
+        body = {"label": "Bot A", "ips": ["203.0.113.7"]}
+        step_up_id = await api.prove(await api.ask("POST", "/me/keys", body))
+        sent = [api.ask("POST", "/me/keys", body, X_Step_Up=step_up_id) for _ in range(5)]
+        assert sorted([answer.status for answer in await asyncio.gather(*sent)]) == [200, 403, 403, 403, 403]
+        assert len(await api.done("GET", "/me/keys")) == 1
 
     over_the_api(work)
 

@@ -278,11 +278,13 @@ def me_routes(
         response_model=answers.Renewed,
         responses=refusals(400, 403, 404, 409, 410, 413, 415, 429, 503),
     )
-    async def prove_step_up(session: Here, step_up_id: StepUpId, body: Proofs) -> dict[str, Any]:
+    async def prove_step_up(request: Request, session: Here, step_up_id: StepUpId, body: Proofs) -> dict[str, Any]:
         """Prove a step-up. The session goes on under another token; the act may follow within five minutes."""
         open_step_up(session, step_up_id)
         granted(await step_ups.prove(step_up_id, session, body.model_dump()))
-        renewed = sessions.rotate(session)
+        # Of the same proof sent twice at once, one gets the new token: another one would end that again.
+        current = sessions.find(request.state.token)
+        renewed = None if current is None else sessions.rotate(current)
         if renewed is None:
             raise ManagementRefused(Refusal(Reason.SESSION_ENDED))
         return {"token": renewed[1]}

@@ -46,7 +46,7 @@ def bearers(sessions: Sessions) -> Bearers:
             session = next((one for one in found if one is not None and one.account_id), None)
             if session is None:
                 raise ManagementRefused(Refusal(Reason.SIGN_IN_REQUIRED))
-            request.state.session = session
+            request.state.session, request.state.token = session, token
 
         return check
 
