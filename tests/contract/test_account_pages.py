@@ -6,6 +6,7 @@ import hashlib
 import re
 import urllib.parse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ def rows(page: Seen, id: str) -> list[list[str]]:
         return []
     cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in found[1].split("</tr>")]
     return [[" ".join(unescape(re.sub(r"<[^>]*>", " ", cell)).split()) for cell in row] for row in cells if row]
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +178,19 @@ def test_a_refused_call_stands_on_the_overview_with_its_exact_reason(venue: Venu
     assert 'href="/reasons/ip-foreign"' in refusals and "GET /api/v3/account" in refusals
     assert 'href="/reasons/balance-insufficient"' in refusals
     assert key.secret not in page.text
+
+
+def test_a_keys_calls_are_drawn_by_hour_and_day(venue: Venue) -> None:
+    holder = Holder(venue)
+    key = holder.key(permissions=("reading",))
+    caller = Caller(venue.url, key)
+    assert caller("GET", "/api/v3/account").status == 200
+    assert caller("DELETE", "/api/v3/openOrders", {"symbol": "BTCUSDT"}).code == -2015
+    key_id = holder.account.key_ids[-1]
+    page = holder.see(f"/my/settings/api-management/{key_id}/usage")
+    assert page.by_id("heat-text") == f"2 calls, 1 of them refused. The busiest day was {_today()} with 2."
+    assert 'class="heat-4"' in page.text and 'class="heat-refused"' in page.text
+    assert [_today(), "2", "1"] in rows(page, "days")
 
 
 def test_what_is_missing_before_keys_is_named_with_the_way_to_it(venue: Venue) -> None:

@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 #: Shades from one call on; hours without any have none.
 _SHADES: Final = 4
+#: Of which the style sheet leaves a gap.
 _CELL: Final = 12
-_GAP: Final = 2
-_LEFT: Final = 34
+_LEFT: Final = 38
 _TOP: Final = 16
 
 
@@ -29,27 +29,27 @@ class HeatCell(NamedTuple):
 def heat_map(id: str, title: str, text: str, columns: Sequence[tuple[str, Sequence[HeatCell]]]) -> Markup:
     """A column for each day, named, with a cell for each of its hours, midnight on top. Hours with refusals are dotted.
 
-    Cells of a shade are one path: seven hundred elements would be most of the page.
+    Cells of a shade are one path, each a point with a square stroke: seven hundred elements would be most of the page.
     """
     most = max((cell.calls for _, cells in columns for cell in cells), default=0)
     shades: dict[int, list[str]] = {shade: [] for shade in range(_SHADES + 1)}
     dots: list[str] = []
-    side = _CELL - _GAP
+    half = _CELL // 2
     for at, (_, cells) in enumerate(columns):
         for hour, cell in enumerate(cells):
-            x, y = _LEFT + at * _CELL, _TOP + hour * _CELL
-            shades[shade_of(cell.calls, most)].append(f"M{x} {y}h{side}v{side}h-{side}z")
+            point = f"M{_LEFT + at * _CELL + half} {_TOP + hour * _CELL + half}h0"
+            shades[shade_of(cell.calls, most)].append(point)
             if cell.refused:
-                dots.append(f"M{x + side // 2} {y + side // 2}h0")
+                dots.append(point)
     rows = max((len(cells) for _, cells in columns), default=0)
     width, height = _LEFT + len(columns) * _CELL, _TOP + rows * _CELL
     drawn = [_path(f"heat-{shade}", "".join(paths)) for shade, paths in shades.items() if paths]
     if dots:
         drawn.append(_path("heat-refused", "".join(dots)))
-    drawn += [_label(_LEFT - 5, _TOP + hour * _CELL + side, f"{hour:02}:00", "end") for hour in range(0, rows, 6)]
+    drawn += [_label(_LEFT - 5, _TOP + (hour + 1) * _CELL - 3, f"{hour:02}:00", "end") for hour in range(0, rows, 6)]
     # From the newest day back, so that today is always named.
     drawn += [
-        _label(_LEFT + at * _CELL + side, _TOP - 5, columns[at][0], "end") for at in range(len(columns) - 1, 1, -7)
+        _label(_LEFT + (at + 1) * _CELL, _TOP - 5, columns[at][0], "end") for at in range(len(columns) - 1, 1, -7)
     ]
     return _drawing(id, "heat", title, text, width, height, drawn)
 

@@ -20,7 +20,7 @@ def test_a_busy_month_is_drawn_in_few_elements_and_no_style_of_its_own() -> None
         for hour in range(24)
     ]
     heat = draw_heat(hours, TODAY, "heat")
-    assert len(heat.drawing) < 20_000
+    assert len(heat.drawing) < 12_000
     assert not re.search(r"style=|<style|<script|\son\w+=|fill=|href", heat.drawing)
     root = ElementTree.fromstring(heat.drawing)  # well formed
     cells = "".join(path.get("d") or "" for path in root.iter("path") if "refused" not in (path.get("class") or ""))

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.access.state import Key
+from sparekey.console.activity import Activity
 from sparekey.console.least_privilege import narrowest, needs_of
 from sparekey.console.pages import key_changing, key_making
 from sparekey.console.pages.key_desk import HOME, TITLES, KeyDesk
@@ -30,6 +31,7 @@ _SLUGS: Final = {reason.slug: reason for reason in Reason}
 
 def routes(desk: KeyDesk) -> list[Route]:
     only = desk.shell.holders_only
+    activity = Activity(desk.calls, desk.clocks.wall_us)
 
     async def show_list(request: Request, session: Any) -> Response:
         keys = desk.own.keys(session)
@@ -75,6 +77,7 @@ def routes(desk: KeyDesk) -> list[Route]:
             "usage.html",
             session,
             shown=desk.shown(key),
+            heat=await activity.key_heat(key.api_key),
             called=called,
             callers=callers,
             tail=[(entry, _SLUGS.get(entry.reason)) for entry in reversed(tail)],
