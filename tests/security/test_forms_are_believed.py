@@ -1,5 +1,5 @@
-"""Every form of the assembled console, whoever added it: nothing changes by GET, and nothing by a POST that no page of
-this very session sent. Cookies are for the server alone, and another token follows each proof."""
+"""Every form of the assembled console, whoever added it: nothing changes by GET, nothing by a POST that no page of this
+very session sent, and none breaks. Cookies are for the server alone, and another token follows each proof."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 from starlette.routing import Route
 
+import sparekey.console.pages
+from sparekey.access.state import FACTORS
 from sparekey.console.pages.shell import OPERATOR_COOKIE, SESSION_COOKIE, Shell
+from sparekey.console.verification import Application
 from tests.console_platform import OTHER_PASSWORD, Holder, Platform, on_a_platform
 from tests.page_reader import HOST, PageReader
 
@@ -106,7 +110,7 @@ def test_no_page_changes_anything_by_get_whoever_looks(
     async def work(platform: Platform) -> None:
         ann, known = await at_home(platform)
         pages = doors_of(routes, known).pages
-        assert len(pages) > 20
+        assert len(pages) > 40
         before = state_of(platform)
         for who, reader in readers(ann, platform):
             for page in pages:
@@ -130,7 +134,7 @@ def test_no_form_does_anything_that_no_page_of_this_session_sent(
         operators = platform.csrf_of(platform.operator.cookies[OPERATOR_COOKIE])
         assert len({eves, anns, operators}) == 3
         forms = doors_of(routes, known).forms
-        assert len(forms) > 20
+        assert len(forms) > 40
         before = state_of(platform)
         for who, reader in readers(ann, platform):
             own = {"the holder": anns, "the operator": operators}.get(who, "")
@@ -153,6 +157,54 @@ def test_no_form_does_anything_that_no_page_of_this_session_sent(
                     if seen.status == 303 and not form.endswith("/sign-out"):
                         assert "/sign-in" in seen.headers["location"], (who, form)
                         assert who != "the holder" or form.startswith("/operator"), form
+
+    on_a_platform(monkeypatch, tmp_path / "data", work)
+
+
+#: All that a page asks a form for.
+FIELDS = sorted(
+    {*Application.__struct_fields__, *FACTORS, "email"}
+    | {
+        name
+        for page in Path(sparekey.console.pages.__file__).parent.glob("*.py")
+        for name in re.findall(r'form\.(?:text|all|upload)\("([\w-]+)"', page.read_text())
+        if name != "csrf"
+    }
+)
+VALUES = ("", "x" * 5_000, "\0\x1b[2J", "\u202e🔑", "²", "-1", "{}", "../..", "'\"><&")
+BODIES = (
+    (b"\xff\xfe=\xff", "application/x-www-form-urlencoded"),
+    (b"&".join([b"a=b"] * 300), "application/x-www-form-urlencoded"),
+    (b"a" * 70_000, "application/x-www-form-urlencoded"),
+    (b"", "multipart/form-data"),
+    (b"--x\r\n", "multipart/form-data; boundary=x"),
+    (b"{}", "application/json"),
+)
+
+
+def test_no_form_breaks_whatever_is_typed_into_it(
+    routes: list[Route], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def work(platform: Platform) -> None:
+        ann, known = await at_home(platform)
+        assert len(FIELDS) > 20
+        for form in doors_of(routes, known).forms:
+            reader = platform.operator if form.startswith("/operator") else ann.browser
+            cookie = OPERATOR_COOKIE if reader is platform.operator else SESSION_COOKIE
+            csrf = platform.csrf_of(reader.cookies[cookie])
+            if form.endswith("/sign-out"):
+                continue
+            for value in VALUES:
+                for times in (1, 2):
+                    pairs = [("csrf", csrf), *((name, value) for name in FIELDS for _ in range(times))]
+                    kind = "application/x-www-form-urlencoded"
+                    seen = await reader.send("POST", form, urlencode(pairs).encode(), {"content-type": kind})
+                    assert seen.status < 500, (form, value[:10], times, seen.words[:300])
+            for body, kind in BODIES:
+                seen = await reader.send("POST", form, body, {"content-type": kind})
+                assert 400 <= seen.status < 500, (form, body[:10], seen.status)
+        assert (await ann.browser.get("/my")).status == 200
+        assert (await platform.operator.get("/operator")).status == 200
 
     on_a_platform(monkeypatch, tmp_path / "data", work)
 
