@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparekey.console.pages.spelling import browser
+from sparekey.console.pages.spelling import browser, told
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 
@@ -35,3 +35,11 @@ CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)
 )
 def test_a_browser_is_told_by_name_version_and_system(agent: str, told: str) -> None:
     assert browser(agent) == told
+
+
+def test_a_refusals_times_are_told_as_people_read_them_and_the_rest_as_text() -> None:
+    assert told("Wrong <b>; until 1700000000000 (ms) nothing & more.") == (
+        'Wrong &lt;b&gt;; until <time datetime="2023-11-14T22:13:20Z" data-precision="second" '
+        'title="2023-11-14 22:13:20 UTC">2023-11-14 22:13:20</time> nothing &amp; more.'
+    )
+    assert told("17000 (ms) and 1700000000000 are no times.") == "17000 (ms) and 1700000000000 are no times."

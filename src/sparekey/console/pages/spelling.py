@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sparekey.console.pages.static_files import StaticFiles
-from sparekey.terms.clocktime import SECOND_US
+from sparekey.terms.clocktime import MILLISECOND_US, SECOND_US
 from sparekey.terms.money import ONE, format_money
 
 _FOLDER = Path(__file__).parent.parent / "templates"
@@ -36,6 +36,8 @@ _SYSTEMS: Final = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
+#: A time in a sentence of `terms.reasons`.
+_TIME_TOLD: Final = re.compile(r"\b(\d{12,16}) \(ms\)")
 _LARGEST_US: Final = 253_402_300_799_000_000  # the end of the year 9999
 
 
@@ -53,6 +55,7 @@ def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Envir
         "when": when,
         "second": second,
         "day": day,
+        "told": told,
         "span": span,
         "until": lambda us: span(us - policy_us()),
         "ago": lambda us: f"{span(policy_us() - us)} ago",
@@ -77,6 +80,12 @@ def second(time_us: int) -> Markup:
 
 def day(time_us: int) -> Markup:
     return _time(time_us, "%Y-%m-%d", "day")
+
+
+def told(sentence: str) -> Markup:
+    """A refusal's sentence, with the times in it as people read them."""
+    parts: list[str] = _TIME_TOLD.split(sentence)  # text and time by turns
+    return Markup("").join(second(int(part) * MILLISECOND_US) if at % 2 else part for at, part in enumerate(parts))
 
 
 def _time(time_us: int, form: str, precision: str) -> Markup:
