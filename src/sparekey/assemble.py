@@ -724,7 +724,7 @@ class Running:
             "tally": tally,
         }
         bans = Bans(self._ledger, self._clocks)
-        shell = Shell(
+        self.shell = shell = Shell(
             self._sessions,
             self._management.email_of,
             self._clocks.policy_us,
@@ -921,7 +921,9 @@ async def _serve(settings: Settings) -> None:
     for line in _greeting_of(running):
         print(line)
     sys.stdout.flush()
+    preparing = loop.run_in_executor(None, running.shell.prepare)
     await stopping.wait()
+    await preparing
     await running.stop()
 
 

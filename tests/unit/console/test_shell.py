@@ -245,3 +245,11 @@ def test_spans_of_time_are_told_in_their_largest_unit(us: int, text: str) -> Non
 
 def test_masked_keys_can_be_told_apart_by_their_end() -> None:
     assert masked("sparekey" + "x" * 50 + "abcdef") == "sparekey…abcdef"
+
+
+def test_every_template_is_compiled_before_anybody_asks_for_its_page() -> None:
+    shell = Shell(FixedSessions(), lambda account_id: "", lambda: 0, facts={})
+    shell.prepare()
+    names = shell._templates.list_templates()
+    assert len(names) > 40
+    assert shell._templates.cache is not None and len(shell._templates.cache) >= len(names)
