@@ -221,7 +221,7 @@ def test_a_second_signal_ends_at_once_what_the_first_lets_finish(start: Any) -> 
     with socket.create_connection((address.hostname, address.port)) as half_sent:
         # A body that never comes keeps a graceful end waiting for its connection.
         half_sent.sendall(
-            b"POST /sparekey/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /theme HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
             b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n"
         )
         assert half_sent.recv(100).startswith(b"HTTP/1.1 100")
@@ -387,7 +387,7 @@ def test_health_readiness_and_metrics_are_served_on_the_same_port(start: Any) ->
     status, page = server.page("/readyz")
     assert (status, page["ready"], page["status"]) == (200, True, "ok")
     assert set(page["components"]) == {
-        "journal", "archive", "calls", "addresses", "market", "checkpoints", "snapshots",
+        "journal", "archive", "calls", "addresses", "market", "letters", "checkpoints", "snapshots",
     }  # fmt: skip
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
         f"{server.url}/metrics", timeout=10
