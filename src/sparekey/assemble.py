@@ -293,6 +293,7 @@ class Running:
         self._management.finish_deletions()
         await self._verification.begin()
         self._identity.begin()
+        self._own_factors.begin()
         self._submit_first_commands()
         self._make_server()
         await self._write_files()

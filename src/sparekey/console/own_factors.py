@@ -49,6 +49,8 @@ _SEED_BYTES: Final = 20
 _OPEN_MOST: Final = 10_000
 #: E.164 has 15 digits; people add blanks, brackets and dashes.
 _LONGEST_NUMBER: Final = 40
+#: Kinds of what the vault holds of factors.
+_SEALED: Final = ("totp", "sms", "recovery")
 _ADDING: Final = {"totp": "set up an authenticator", "passkey": "add a passkey"}
 _WITH_SMS: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
@@ -89,6 +91,16 @@ class OwnFactors:
         self._letters = letters
         self._now_us = now_us
         self._setups: dict[str, Setup] = {}
+
+    def begin(self) -> None:
+        """At a start: forget what the last process sealed for nothing, or did not come to forget."""
+        accounts = self._access.accounts.values()
+        in_force = {one.totp_vault_id for one in accounts} | {one.sms_vault_id for one in accounts}
+        in_force |= {one.recovery_vault_id for one in accounts}
+        for kind in _SEALED:
+            for subject, name in self._vault.names(kind):
+                if f"{kind}/{subject}/{name}" not in in_force:
+                    self._vault.forget(f"{kind}/{subject}/{name}")
 
     # --- what each needs to be proven --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import pytest
 from sparekey.access.commands import EraseAccount, RemoveTotp
 from sparekey.console.own_factors import parse_number
 from sparekey.console.recovery import COUNT, make_codes, parse_code, spelled
+from sparekey.storage.vault import SecretUnavailable
 from sparekey.terms.clocktime import DAY_US, MINUTE_US, SECOND_US
 from sparekey.terms.letters import SMS
 from sparekey.terms.reasons import Reason
@@ -422,6 +423,24 @@ def test_recovery_codes_need_a_step_up_of_their_own() -> None:
         done(counter.writer.submit(RemoveTotp(session.account_id)))  # by the operator, meanwhile
         refused(await counter.own.make_codes(session, step_up_id=step_up_id), Reason.FACTOR_MISSING)
         assert not counter.vault.names("recovery")
+
+    at_counter(work)
+
+
+def test_a_start_forgets_what_was_sealed_for_nothing_and_nothing_else() -> None:
+    async def work(counter: Counter) -> None:
+        session = await signed_in(counter)
+        codes = await recovery_codes(counter, session)
+        await counter.add_sms(session, await counter.step_up(session, counter.own.adding("sms", NUMBER)))
+        subject = f"account-{session.account_id}"
+        left = [counter.vault.seal(subject, kind, "left", b"x") for kind in ("totp", "sms", "recovery")]
+        counter.own.begin()
+        for vault_id in left:
+            with pytest.raises(SecretUnavailable):
+                counter.vault.open(vault_id)
+        assert await check(counter, session, "totp", counter.totp(session)) is None
+        assert await check(counter, session, "recovery", codes[0]) is None
+        assert counter.factors.masked_number(session.account_id)
 
     at_counter(work)
 
