@@ -119,8 +119,8 @@ class OwnKeys:
     # --- what an act is called, for its step-up ----------------------------------------------------------------------
 
     def creation(self, wish: KeyWish) -> Action:
-        may = names_of(mask_of(wish.permissions) | Permission.READING)
-        text = f"create the API key “{wish.label.strip()}”, which may: {', '.join(may)}; {_from(wish.ips)}"
+        may = _may(wish.permissions)
+        text = f"create the API key “{wish.label.strip()}”, which may: {may}; {_from(wish.ips)}"
         return Action.of("key-create", "", text, wish)
 
     def edit(self, key: Key, wanted: Restrictions) -> Action:
@@ -128,8 +128,7 @@ class OwnKeys:
         if wanted.label is not None and wanted.label.strip() != key.label:
             changes.append(f"call it “{wanted.label.strip()}”")
         if wanted.permissions is not None:
-            may = names_of(mask_of(wanted.permissions) | Permission.READING)
-            changes.append(f"let it do: {', '.join(may)}")
+            changes.append(f"let it do: {_may(wanted.permissions)}")
         if wanted.ips is not None:
             changes.append(_from(wanted.ips))
         return Action.of("key-edit", key.api_key, f"change {_named(key)}: {'; '.join(changes)}", _plain(wanted))
@@ -251,6 +250,12 @@ class OwnKeys:
 
 def _named(key: Key) -> str:
     return f"the API key “{key.label}” (…{key.api_key[-6:]})"
+
+
+def _may(permissions: Sequence[str]) -> str:
+    """In words, for the page and the letter that ask for a proof."""
+    names = names_of(mask_of(permissions) | Permission.READING)
+    return ", ".join(name.replace("-", " ") for name in names)
 
 
 def _from(ips: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ def hold_against_baseline(name: str, taken: Image.Image, folder: Path) -> None:
     path = BASELINE / f"{name}.png"
     if renewing():
         BASELINE.mkdir(exist_ok=True)
-        palette = taken.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        palette = taken.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         palette.save(path, optimize=True)
         return
     assert path.is_file(), f"{path.name} has no baseline; SPAREKEY_PICTURES=renew makes one, to be looked at"

@@ -509,7 +509,7 @@ def test_a_key_is_narrowed_to_what_its_answered_calls_needed(tmp_path: Path) -> 
         page = await office.open("/1")
         assert "Take away futures, universal transfer" in page.words
         page = await office.reader.submit(page, {}, f"{HOME}/1/narrow")
-        assert "let it do: reading, spot-and-margin-trading" in (page.by_id("action") or "")
+        assert "let it do: reading, spot and margin trading" in (page.by_id("action") or "")
         await office.verified(page)
         assert Permission(key.permissions) == Permission.READING | Permission.SPOT_AND_MARGIN_TRADING
         assert (await office.open("/1")).by_id("narrow-key") is None
