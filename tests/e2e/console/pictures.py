@@ -14,7 +14,8 @@ from PIL import Image, ImageChops, ImageFilter
 from playwright.sync_api import Page
 
 BASELINE = Path(__file__).parents[3] / "docs" / "screenshots"
-_COLOURS = 64
+#: Of a picture's palette: the most frequent colours as they are, so that surfaces keep their shade, and further ones.
+_EXACT, _FURTHER = 32, 64
 #: How far a channel of a pixel may be off, of 255, once edges are blurred; and how many pixels may be further off.
 _OFF = 32
 _FURTHER_OFF = 20
@@ -56,8 +57,7 @@ def hold_against_baseline(name: str, taken: Image.Image, folder: Path) -> None:
     path = BASELINE / f"{name}.png"
     if renewing():
         BASELINE.mkdir(exist_ok=True)
-        palette = taken.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        palette.save(path, optimize=True)
+        with_palette(taken).save(path, optimize=True)
         return
     assert path.is_file(), f"{path.name} has no baseline; SPAREKEY_PICTURES=renew makes one, to be looked at"
     expected = Image.open(path).convert("RGB")
@@ -68,6 +68,16 @@ def hold_against_baseline(name: str, taken: Image.Image, folder: Path) -> None:
     for what, picture in (("expected", expected), ("taken", taken), ("difference", difference)):
         picture.save(folder / f"{name}-{what}.png")
     raise AssertionError(f"{name} looks otherwise than its baseline: see {folder}/{name}-*.png")
+
+
+def with_palette(picture: Image.Image) -> Image.Image:
+    """The picture in few colours, for a small file."""
+    counted = picture.getcolors(picture.width * picture.height) or []
+    exact = [colour for _, colour in sorted(counted, reverse=True)[:_EXACT]]
+    further = picture.quantize(_FURTHER, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for colour in exact for part in colour] + (further or []))  # type: ignore[misc, union-attr]
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def unlikeness(expected: Image.Image, taken: Image.Image) -> Image.Image | None:
