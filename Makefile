@@ -7,7 +7,7 @@ CLIENTS := tests/e2e/compatibility
 SOURCES = $(wildcard src tests bench docs/conf.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-long test-clients compatibility check bench docs lock clean
+.PHONY: help setup up test test-long test-clients compatibility pictures check bench docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,6 +66,9 @@ test-clients: $(VENV)/test.stamp $(VENV)-freqtrade/stamp $(VENV)-nautilus/stamp 
 
 compatibility: ## (maintainers) run the clients and write docs/compatibility.md
 	@SPAREKEY_COMPATIBILITY=renew $(MAKE) test-clients
+
+pictures: $(VENV)/test.stamp ## (maintainers) take the console's pictures in docs/screenshots anew; look at each
+	@SPAREKEY_PICTURES=renew $(BIN)/python -m pytest tests/e2e/console/test_pictures.py
 
 check: $(VENV)/test.stamp ## lint, types, import directions
 	@$(BIN)/ruff check $(SOURCES)

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import age, engine, gate, idle, keys, machine, orders, ours, sign_ins, streams
+from bench import age, console_pages, engine, gate, idle, keys, machine, orders, ours, sign_ins, streams
 from bench.processes import cores, raise_priority
 from bench.report import Section, save, table
 
-PARTS = ("gate", "orders", "sign-ins", "streams", "engine", "age", "idle", "keys")
+PARTS = ("gate", "orders", "sign-ins", "streams", "engine", "age", "idle", "keys", "console")
 
 
 def main() -> int:
@@ -59,6 +59,9 @@ def main() -> int:
             "age": lambda: age.measure(folder / "age", where, age.QUICK if options.quick else age.Plan()),
             "idle": lambda: idle.measure(folder / "idle", where, idle.QUICK if options.quick else idle.Plan()),
             "keys": lambda: keys.measure(folder / "keys", where, keys.QUICK if options.quick else keys.Plan()),
+            "console": lambda: console_pages.measure(
+                folder / "console", where, console_pages.QUICK if options.quick else console_pages.Plan()
+            ),
         }
         for part in chosen:
             section = parts[part]()

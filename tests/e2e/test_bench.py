@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import age, engine, gate, idle, keys, orders, ours, peer_servers, sign_ins, streams
+from bench import age, console_pages, engine, gate, idle, keys, orders, ours, peer_servers, sign_ins, streams
 from bench.load import ask, fine
 from bench.processes import Cores, Server, cores
 from bench.report import Section, table
@@ -111,6 +111,13 @@ def test_a_directory_of_keys_and_their_revocation_are_measured(tmp_path: Path, w
     section = keys.measure(tmp_path / "keys", where, keys.TINY)
     assert "Ed25519 verifications" in shown(section)
     assert len(section.raw["revocation_ms"]) == keys.TINY.revocations
+
+
+@pytest.mark.long
+def test_the_pages_of_the_console_are_measured(tmp_path: Path, where: Cores) -> None:
+    assert "/my/settings/api-management/create" in shown(
+        console_pages.measure(tmp_path / "console", where, console_pages.TINY)
+    )
 
 
 def test_a_wide_spread_is_called_too_noisy_and_no_number_stands_for_it() -> None:
