@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable
 
 import ccxt
@@ -16,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.e2e.ccxt_urls import ccxt_urls
 from tests.e2e.console.letterbox import code_in
 from tests.e2e.console.steps import Operator, Reader, SavedKey
-from tests.venue import Venue
+from tests.signing import Caller
+from tests.venue import Credentials, Venue
 
 SYMBOL = "BTC/USDT"
 HERE = ("127.0.0.1",)
@@ -195,6 +197,22 @@ def test_a_call_without_the_permission_is_refused_and_explained(
         reader.create_order(SYMBOL, "market", "buy", 0.01)
     ann.open_key(key)
     ann.at.reads("permission-missing", "asked for, not allowed")
+
+
+def test_too_many_calls_are_refused_and_explained(trader_new: Callable[..., Reader], shared_venue: Venue) -> None:
+    ann = trader_new()
+    ann.create_key("Hasty bot", ips=("127.0.0.7",))
+    ann.verify()
+    key = ann.save_key()
+    # From an address of its own, since addresses share the limit.
+    calling = Caller(shared_venue.url, Credentials(key.api_key, key.secret, "", ann.person.email), "127.0.0.7")
+    answers = iter(lambda: calling("GET", "/api/v3/account").status, 429)
+    assert set(itertools.islice(answers, 300)) == {200}  # of weight 10 each; the minute may end between them
+    assert calling("GET", "/api/v3/account").status == 429
+    ann.open_key(key)
+    ann.at.reads("ip-weight-exceeded")
+    ann.at.follow("ip-weight-exceeded")
+    ann.at.reads("What helps")
 
 
 def test_a_key_without_a_whitelist_expires_after_90_days_and_says_so_before(
