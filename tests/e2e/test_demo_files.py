@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 import subprocess
@@ -168,7 +169,6 @@ def test_memory_durability_keeps_nothing_and_starts_again(start: Any) -> None:
     [
         ("accounts", "create", "ann@example.com"),
         ("accounts", "fund", "demo@sparekey.example", "USDT=1"),
-        ("keys", "create", "--account", "demo@sparekey.example", "--label", "x"),
         ("clock", "advance", "1d"),
         ("clock", "skew", "+1s"),
     ],
@@ -189,9 +189,15 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     server.kill()
 
 
-def test_guarded_mode_deletes_no_key_for_the_operator_and_keys_go_on_working(guarded: Server) -> None:
-    refused = sparekey("keys", "delete", guarded.key().api_key, "--json", data=guarded.data)
-    assert json.loads(refused.stdout)["error"]["reason"] == "mode-guarded"
+@pytest.mark.parametrize("command", ["create", "delete"])
+def test_guarded_mode_asks_for_the_keys_holder_and_does_nothing_without(
+    guarded: Server, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))  # nobody is there to sign in
+    what = ("--account", "demo@sparekey.example", "--label", "x") if command == "create" else (guarded.key().api_key,)
+    refused = sparekey("keys", command, *what, "--json", data=guarded.data)
+    assert refused.returncode != 0
+    assert "sign in as the holder" in refused.stderr
     assert guarded.call().limit_order().status == 200
 
 

@@ -25,7 +25,7 @@ def greeting(
 ) -> list[str]:
     """`bot_env` is None where there is no demo account; `tls` are the lines of `tls_lines`."""
     told = {
-        "console": f"{url}   (front page and management API; its token is in {operator_env})",
+        "console": f"{url}   (API Management and more; who signs in is in {operator_env})",
         "keys": str(bot_env) if bot_env is not None else "none: no demo account in guarded mode",
         **facts,
     }
