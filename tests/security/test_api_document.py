@@ -118,7 +118,7 @@ def test_the_document_is_valid_openapi(document: Document) -> None:
     document.schema.validate()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_request_gets_an_answer_that_the_document_names(document: Document, data: st.DataObject) -> None:
     document.try_one(data)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 
-import pytest
-
 from sparekey.terms.clocktime import MINUTE_US
 from tests.console_office import ANN, OTHER_PASSWORD, PASSWORD, STRANGER
 from tests.holders_api import NUMBER, Answer, HoldersApi, over_the_api
@@ -225,14 +223,14 @@ def test_five_wrong_codes_over_all_factors_end_the_looking() -> None:
     over_the_api(work)
 
 
-@pytest.mark.parametrize("cookie", ["sparekey_session", "session", "token"])
-def test_no_cookie_is_a_token_and_none_is_ever_set(cookie: str) -> None:
+def test_no_cookie_is_a_token_and_none_is_ever_set() -> None:
     async def work(api: HoldersApi) -> None:
         await api.sign_up()
         opened = await api.ask("POST", "/session", {"email": ANN, "password": PASSWORD})
         assert "set-cookie" not in opened.headers
         token = opened.body["token"]
-        assert (await api.ask("GET", "/me", Authorization="", Cookie=f"{cookie}={token}")).status == 401
+        for cookie in ("sparekey_session", "session", "token"):
+            assert (await api.ask("GET", "/me", Authorization="", Cookie=f"{cookie}={token}")).status == 401
         assert (await api.ask("GET", "/me", Authorization=f"Basic {token}")).status == 401
         assert (await api.ask("GET", "/me", Authorization=f"bearer {token}")).status == 200
 
@@ -312,20 +310,20 @@ FIELDS = {
 SAID = {"email": ANN, "password": PASSWORD, "old": PASSWORD, "new": OTHER_PASSWORD, "number": NUMBER, "label": "Bot"}
 
 
-@pytest.mark.parametrize("path", sorted(FIELDS))
-def test_odd_texts_get_a_reason(path: str) -> None:
+def test_odd_texts_get_a_reason() -> None:
     """Half characters, controls, lengths: in one field, while the others are as they should be."""
 
     async def work(api: HoldersApi) -> None:
         await api.verified()
         token = api.token
-        for field in FIELDS[path]:
-            for odd in ODD:
-                api.now_us += MINUTE_US
-                body = {name: SAID.get(name, "x" * 20) for name in FIELDS[path]} | {field: odd}
-                answer = await api.ask("POST", path, body, Authorization=f"Bearer {token}")
-                assert answer.status < 500, (field, odd, answer)
-                assert answer.status < 400 or answer.body["error"]["message"]
+        for path, fields in FIELDS.items():
+            for field in fields:
+                for odd in ODD:
+                    api.now_us += MINUTE_US
+                    body = {name: SAID.get(name, "x" * 20) for name in fields} | {field: odd}
+                    answer = await api.ask("POST", path, body, Authorization=f"Bearer {token}")
+                    assert answer.status < 500, (path, field, odd, answer)
+                    assert answer.reason != "sign-in-required"
 
     over_the_api(work)
 
