@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.security.test_secrets_stay_secret import everything_written, spellings
 from tests.signing import Answer, Caller
+from tests.traces import everything_written, spellings
 from tests.venue import Credentials, Venue
 
 SUB = "/sapi/v1/sub-account"

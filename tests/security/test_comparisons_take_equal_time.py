@@ -16,7 +16,7 @@ import pytest
 
 import sparekey
 import sparekey.access.signatures
-import sparekey.console.api
+import sparekey.console.api_operator
 from sparekey.access.signatures import hmac_block, verify_hmac
 from tests.venue import Refused, Venue
 
@@ -89,13 +89,13 @@ def test_the_operators_token_is_compared_by_compare_digest(
     lenient_venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, Any]] = []
-    real = sparekey.console.api.hmac.compare_digest
+    real = sparekey.console.api_operator.hmac.compare_digest
 
     def watched(one: Any, other: Any) -> bool:
         asked.append((one, other))
         return real(one, other)
 
-    monkeypatch.setattr(sparekey.console.api.hmac, "compare_digest", watched)
+    monkeypatch.setattr(sparekey.console.api_operator.hmac, "compare_digest", watched)
     monkeypatch.setattr(lenient_venue._running, "operator_token", "wrong")
     with pytest.raises(Refused, match="token"):
         lenient_venue.clock.show()
@@ -167,11 +167,11 @@ def test_a_wrong_operators_token_is_refused_by_the_same_steps_wherever_it_is_wro
     outcomes: list[bool] = []
 
     def ask(given: str) -> Callable[[], object]:
-        return lambda: outcomes.append(sparekey.console.api.is_operators(f"Bearer {given}", token))
+        return lambda: outcomes.append(sparekey.console.api_operator.is_operators(f"Bearer {given}", token))
 
     first = way_of(ask(wrong_at(token, 0)))
     assert ("C", "compare_digest") in first
     for position in range(1, len(token)):
         assert way_of(ask(wrong_at(token, position))) == first
     assert not any(outcomes)
-    assert sparekey.console.api.is_operators(f"Bearer {token}", token)
+    assert sparekey.console.api_operator.is_operators(f"Bearer {token}", token)
