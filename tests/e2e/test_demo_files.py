@@ -99,6 +99,7 @@ def test_losing_the_files_again_and_again_does_not_use_up_the_accounts_keys(star
     assert_all_keys_trade(server)
 
 
+@pytest.mark.long
 def test_a_first_start_killed_at_any_moment_is_simply_repeated(start: Any) -> None:
     for life in range(8):
         server = start(up=False)

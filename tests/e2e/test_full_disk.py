@@ -74,6 +74,7 @@ def test_a_full_journal_disk_ends_the_process_and_loses_nothing_acknowledged(
     assert sparekey("log", "verify", data=server.data).returncode == 0
 
 
+@pytest.mark.long
 def test_a_full_archive_disk_degrades_shows_everything_and_catches_up(
     start: Any, small_disk: Callable[[int], SmallDisk]
 ) -> None:

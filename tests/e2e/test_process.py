@@ -50,6 +50,7 @@ def test_up_writes_private_files_and_its_three_keys_work_before_and_after_a_rest
         assert len(orders.body) == 3
 
 
+@pytest.mark.long
 def test_five_kills_lose_nothing_acknowledged(start: Any) -> None:
     acknowledged: set[int] = set()
     lives(start, 5, acknowledged)
@@ -438,6 +439,7 @@ def test_the_consoles_address_shows_a_page(start: Any) -> None:
             assert reply.status == 200
 
 
+@pytest.mark.long
 def test_participants_take_over_from_a_recording_and_go_on_after_a_restart(start: Any, tmp_path: Path) -> None:
     recording = tmp_path / "BTCUSDT-trades-2021-01-08.csv"
     recording.write_text("1,40000.00,0.5,0,1610064000000,True,True\n")

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from sparekey.console.compiled import compiled_templates
 from sparekey.console.pages.spelling import masked
 from sparekey.terms.letters import DAY_S, EMAIL, SMS, Letter
 
@@ -116,6 +117,7 @@ class Letters:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            bytecode_cache=compiled_templates(),
         )
         self._text = environment.get_template("letter.txt")
         self._html = environment.get_template("letter.html")

@@ -15,6 +15,8 @@ from tests.e2e.console.visitors import Visitor, manners
 from tests.signing import Caller
 from tests.venue import Venue
 
+pytestmark = pytest.mark.long
+
 MOST_BYTES = 100_000
 MOST_SHIFT = 0.02
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.e2e.console.steps import API_MANAGEMENT, Reader
@@ -71,6 +72,7 @@ def test_the_first_tab_leads_past_the_navigation(trader_new: Callable[..., Reade
     assert ann.at.page.evaluate("document.activeElement.id") == "content"
 
 
+@pytest.mark.long
 def test_without_javascript_everything_up_to_a_rotated_and_deleted_key_works(
     somebody_new: Callable[..., Reader], enrolled: Callable[[Reader], Reader]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.console.passkeys import VirtualAuthenticator
@@ -55,6 +56,7 @@ def test_a_passkey_is_added_signs_in_and_proves_a_sensitive_act(trader_new: Call
     assert device.credentials()[0]["signCount"] > credential["signCount"]
 
 
+@pytest.mark.long
 def test_a_passkey_that_did_not_verify_its_user_signs_nobody_in(trader_new: Callable[..., Reader]) -> None:
     ann = trader_new()
     device = add_passkey(ann)

@@ -13,6 +13,8 @@ from tests.e2e.console.steps import API_MANAGEMENT, Reader
 from tests.signing import Caller
 from tests.venue import Credentials, Venue
 
+pytestmark = pytest.mark.long
+
 DESK = {"viewport": {"width": 1100, "height": 760}}
 PHONE = {"viewport": {"width": 390, "height": 844}}
 DARK = {"color_scheme": "dark"}

@@ -69,6 +69,7 @@ def files_with(text: str, folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_the_profile_of_the_browser_on_disk_holds_no_secret_that_it_showed(
     lasting_profile: Callable[[], tuple[Visitor, Path]],
     enrolled: Callable[[Reader], Reader],

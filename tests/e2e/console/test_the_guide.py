@@ -147,6 +147,7 @@ def test_a_reader_follows_the_guide_from_sign_up_to_a_deleted_key(
         bot(shared_venue, successor).fetch_balance()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["Ed25519", "RSA"])
 def test_a_self_generated_key_is_proven_and_signs_orders(
     trader_new: Callable[..., Reader], shared_venue: Venue, kind: str
@@ -164,6 +165,7 @@ def test_a_self_generated_key_is_proven_and_signs_orders(
     assert bought["filled"] == 0.01
 
 
+@pytest.mark.long
 def test_a_self_generated_key_is_not_created_with_a_signature_of_another_one(trader_new: Callable[..., Reader]) -> None:
     ann = trader_new()
     public_pem = pems(Ed25519PrivateKey.generate())[1]
@@ -184,6 +186,7 @@ def test_a_private_key_that_is_pasted_is_refused_and_does_not_come_back(trader_n
     assert private_pem.splitlines()[1] not in ann.at.page.content()
 
 
+@pytest.mark.long
 def test_a_call_without_the_permission_is_refused_and_explained(
     trader_new: Callable[..., Reader], shared_venue: Venue
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_call_without_the_permission_is_refused_and_explained(
     ann.at.reads("permission-missing", "asked for, not allowed")
 
 
+@pytest.mark.long
 def test_too_many_calls_are_refused_and_explained(trader_new: Callable[..., Reader], shared_venue: Venue) -> None:
     ann = trader_new()
     ann.create_key("Hasty bot", ips=("127.0.0.7",))
@@ -215,6 +219,7 @@ def test_too_many_calls_are_refused_and_explained(trader_new: Callable[..., Read
     ann.at.reads("What helps")
 
 
+@pytest.mark.long
 def test_a_key_without_a_whitelist_expires_after_90_days_and_says_so_before(
     trader_new: Callable[..., Reader], shared_venue: Venue
 ) -> None:
@@ -238,6 +243,7 @@ def test_a_key_without_a_whitelist_expires_after_90_days_and_says_so_before(
     ann.at.reads("key-expired")
 
 
+@pytest.mark.long
 def test_the_31st_key_is_refused_and_a_deleted_one_makes_room(
     trader_new: Callable[..., Reader], shared_venue: Venue
 ) -> None:
@@ -268,6 +274,7 @@ def test_without_identity_check_and_second_factor_the_form_says_what_is_missing_
     assert ann.at.path == "/my/settings/verification"
 
 
+@pytest.mark.long
 def test_codes_by_sms_are_a_second_factor_as_well(
     somebody_new: Callable[..., Reader], operator: Operator, shared_venue: Venue
 ) -> None:

@@ -86,8 +86,8 @@ class Shell:
         self._templates.globals["facts"] = facts
 
     def prepare(self) -> None:
-        """Compile every template, which else the first reader of each page, and every call meanwhile, waits for. Takes
-        a quarter of a second, so it is for a thread."""
+        """Compile every template, which else the first reader of each page, and every call meanwhile, waits for. The
+        first time it takes a quarter of a second, so it is for a thread."""
         for name in self._templates.list_templates():
             self._templates.get_template(name)
 

@@ -14,6 +14,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sparekey.console.compiled import compiled_templates
 from sparekey.console.pages.static_files import StaticFiles
 from sparekey.terms.clocktime import MILLISECOND_US, SECOND_US
 from sparekey.terms.money import ONE, format_money
@@ -50,6 +51,7 @@ def make_environment(static: StaticFiles, policy_us: Callable[[], int]) -> Envir
         lstrip_blocks=True,
         auto_reload=False,
         cache_size=-1,
+        bytecode_cache=compiled_templates(),
     )
     environment.filters |= {
         "when": when,
