@@ -68,7 +68,7 @@ compatibility: ## (maintainers) run the clients and write docs/compatibility.md
 	@SPAREKEY_COMPATIBILITY=renew $(MAKE) test-clients
 
 pictures: $(VENV)/test.stamp ## (maintainers) take the console's pictures in docs/screenshots anew; look at each
-	@SPAREKEY_PICTURES=renew $(BIN)/python -m pytest tests/e2e/console/test_pictures.py
+	@SPAREKEY_PICTURES=renew $(BIN)/python -m pytest -m long tests/e2e/console/test_pictures.py
 
 check: $(VENV)/test.stamp ## lint, types, import directions
 	@$(BIN)/ruff check $(SOURCES)
