@@ -51,7 +51,7 @@ same request is sent again with `X-Step-Up` and its id.
 A refusal is `{"error": {"reason", "message", "page"}}`: `reason` is permanent and for programs, `message` for people,
 and `page` explains it. A method that a path does not have is 405 in the same form. A change that carries an
 `Idempotency-Key` is made once, however often it is sent. What the server cannot read as HTTP, it answers before this
-API sees it: 408, 413, 431 or 503 with `{"code", "msg"}`.
+API sees it: 408, 413, 414, 431 or 503 with `{"code", "msg"}`.
 """
 
 
