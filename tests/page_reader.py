@@ -75,6 +75,14 @@ class PageReader:
         more = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
         return await self.send("POST", address, urlencode(pairs).encode(), more)
 
+    async def upload(self, address: str, fields: Mapping[str, str], image: bytes) -> Seen:
+        """Send a form with a file, whose name and type say what is not so: neither is to be believed."""
+        part = '--cut\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
+        parts = [part.format(name, "") + f"{text}\r\n" for name, text in fields.items()]
+        head = "".join([*parts, part.format("image", '; filename="<x>.svg"\r\nContent-Type: text/html')])
+        body = head.encode() + image + b"\r\n--cut--\r\n"
+        return await self.send("POST", address, body, {"content-type": "multipart/form-data; boundary=cut"})
+
     async def submit(self, page: Seen, fields: Fields, action: str = "", to: str = "") -> Seen:
         """Send the page's form with these fields changed, and follow where it leads."""
         target = to or action or page.address

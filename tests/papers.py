@@ -1,13 +1,19 @@
-"""Documents of people who do not exist, for identity checks: zones with right check digits, and photographs."""
+"""Documents of people who do not exist, for identity checks: zones with right check digits, photographs, and what is
+handed in with them."""
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
+from typing import Any
 
+import msgspec
 from PIL import Image
 
 from sparekey.access.documents import check_digit
+from sparekey.console.verification import Application
+from tests.page_reader import PageReader, Seen
 
 
 def passport(
@@ -39,3 +45,30 @@ def photograph(kind: str = "JPEG", size: tuple[int, int] = (320, 240)) -> bytes:
     out = io.BytesIO()
     Image.effect_noise(size, 60).convert("RGB").save(out, kind)
     return out.getvalue()
+
+
+ANNA = Application(
+    surname="Eriksson",
+    given_names="Anna Maria",
+    birth_date="1990-08-12",
+    country="UTO",
+    document_type="passport",
+    number="L898902C3",
+    mrz=passport(),
+)
+
+
+def over_the_api(application: Application = ANNA) -> dict[str, Any]:
+    """What a client of the management API sends."""
+    fields = msgspec.structs.asdict(application)
+    camels = {"given_names": "givenNames", "birth_date": "birthDate", "document_type": "documentType"}
+    document = {camels.get(name, name): value for name, value in fields.items()}
+    return {**document, "image": base64.b64encode(photograph()).decode()}
+
+
+async def hand_in(reader: PageReader, image: bytes | None = None, **changed: str) -> Seen:
+    """Anna's application, on the page for it; where that leads."""
+    path = "/my/settings/verification"
+    page = await reader.open(path)
+    fields = {**msgspec.structs.asdict(ANNA), "csrf": page.form(path)["csrf"][0], **changed}
+    return await reader.follow(await reader.upload(path, fields, photograph() if image is None else image))

@@ -37,10 +37,12 @@ class Credentials(NamedTuple):
 class Refused(Exception):
     """The management API said no."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{reason}: {message}")
+    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+        error = document["error"]
+        super().__init__(f"{error['reason']}: {error['message']}")
         self.status = status
-        self.reason = reason
+        self.document = document
+        self.reason: str = error["reason"]
 
 
 class Clock:
@@ -95,19 +97,21 @@ class Venue:
 
     # --- management ---------------------------------------------------------------------------------------------
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = "") -> Any:
+        """As the operator; with a session's token, as the holder."""
+        token = token or self._running.operator_token
         request = urllib.request.Request(
             f"{self.url}/sparekey/v1{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._running.operator_token}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
-            document = json.load(error)["error"]
-            raise Refused(error.code, document["reason"], document["message"]) from None
+            with error:
+                raise Refused(error.code, json.load(error)) from None
 
     def account(self, *, kyc: str = "approved", totp: bool = True, fund: Mapping[str, str] | None = None) -> str:
         """A fresh account; returns its e-mail address."""

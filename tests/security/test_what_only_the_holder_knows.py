@@ -3,11 +3,11 @@ no log, and in no file, however spelled. Secrets of keys, passwords, seeds, reco
 
 from __future__ import annotations
 
-import base64
 import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sparekey.console.pages.shell import OPERATOR_COOKIE
 from tests.console_platform import NUMBER, OTHER_PASSWORD, Holder, Platform, crawl, on_a_platform
 from tests.page_reader import PageReader, Seen
-from tests.papers import passport, photograph
+from tests.papers import ANNA, over_the_api, passport, photograph
 from tests.signing import sign
 from tests.traces import everything_written, files_of, found_in
 from tests.venue import Credentials
@@ -195,16 +195,9 @@ def test_who_somebody_is_stands_in_no_file_in_the_clear_and_nowhere_after_an_era
     data = tmp_path / "data"
     picture = photograph()
     zone = passport("MUSTERFRAU", "ERIKA<ELFRIEDE", "C01X00T47")
-    application = {
-        "surname": "Musterfrau",
-        "givenNames": "Erika Elfriede",
-        "birthDate": "1990-08-12",
-        "country": "UTO",
-        "documentType": "passport",
-        "number": "C01X00T47",
-        "mrz": zone,
-        "image": base64.b64encode(picture).decode(),
-    }
+    application = msgspec.structs.replace(
+        ANNA, surname="Musterfrau", given_names="Erika Elfriede", number="C01X00T47", mrz=zone
+    )
     sealed = {
         "the surname": "Musterfrau",
         "the given names": "Erika Elfriede",
@@ -223,7 +216,7 @@ def test_who_somebody_is_stands_in_no_file_in_the_clear_and_nowhere_after_an_era
         await ann.add_totp()
         await ann.step_up("POST", "/me/factors/sms", {"number": NUMBER})
         await ann.done("POST", "/me/factors/sms/confirm", {"code": ann.code("sms")})
-        await ann.done("POST", "/me/verification", application)
+        await ann.done("POST", "/me/verification", over_the_api(application))
         body = {"email": ann.email, "password": ann.password}
         await platform.ask("POST", "/session", body, user_agent=known["the browser's own name"])
         account = platform.running._access.accounts[ann.account_id]

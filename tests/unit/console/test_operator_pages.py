@@ -23,7 +23,7 @@ from sparekey.console.pages.operator import OperatorPages
 from sparekey.console.pages.shell import OPERATOR_COOKIE, SESSION_COOKIE, Shell
 from sparekey.console.passwords import CHEAP, Passwords
 from sparekey.console.sessions import OPERATOR, Sessions
-from sparekey.console.verification import Application, Verification
+from sparekey.console.verification import Verification
 from sparekey.console.writing import AccessWriter
 from sparekey.delivery.outbox import Outbox
 from sparekey.market.participants import SeededParticipants
@@ -37,21 +37,12 @@ from sparekey.storage.vault import Vault
 from sparekey.terms.letters import SMS, Letter
 from sparekey.venue.spot_shard import SpotShard
 from tests.page_reader import PageReader, Seen
-from tests.papers import passport, photograph
+from tests.papers import ANNA, hand_in, photograph
 
 TOKEN = "the-operators-token-of-this-test"
 EMAIL = "ann@example.com"
 URL = "http://localhost:8080"
 NOON_US = 1_700_000_000_000_000
-ANNA = Application(
-    surname="Eriksson",
-    given_names="Anna Maria",
-    birth_date="1990-08-12",
-    country="UTO",
-    document_type="passport",
-    number="L898902C3",
-    mrz=passport(),
-)
 
 
 class Office:
@@ -365,22 +356,6 @@ def test_erasing_wants_the_address_typed_and_leaves_nothing_of_the_holder(tmp_pa
 # --- identity checks -------------------------------------------------------------------------------------------------
 
 
-def multipart(fields: dict[str, str], image: bytes) -> tuple[bytes, dict[str, str]]:
-    disposition = "Content-Disposition: form-data"
-    parts = [f'--cut\r\n{disposition}; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()]
-    file = f'--cut\r\n{disposition}; name="image"; filename="<x>.svg"\r\nContent-Type: text/html\r\n\r\n'
-    body = "".join([*parts, file]).encode() + image + b"\r\n--cut--\r\n"
-    return body, {"content-type": "multipart/form-data; boundary=cut"}
-
-
-async def hand_in(one: PageReader, image: bytes, **changed: str) -> Seen:
-    page = await one.get("/my/settings/verification")
-    fields = {name: getattr(ANNA, name) for name in Application.__struct_fields__}
-    fields |= {"csrf": page.form("/my/settings/verification")["csrf"][0], **changed}
-    body, headers = multipart(fields, image)
-    return await one.follow(await one.send("POST", "/my/settings/verification", body, headers))
-
-
 def test_an_identity_is_verified_from_form_to_decision(tmp_path: Path) -> None:
     async def work(office: Office) -> None:
         account_id = await office.account()
@@ -520,8 +495,9 @@ def test_a_letter_that_left_a_guarded_house_is_its_readers_alone(tmp_path: Path)
         office.pages._outbox = outbox
         outbox.send(office.letters.step_up_code(EMAIL, "87654321", "delete the API key “Bot”"))
         one = office.operator()
-        while outbox.under_way:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while outbox.under_way:
+                await asyncio.sleep(0)
         assert "its reader’s alone" in (await one.get("/operator/outbox/1")).words
         assert (await one.get("/operator/outbox/1/html")).status == 404
         for address in ("/operator/outbox", "/operator/outbox/1", "/operator"):

@@ -13,7 +13,7 @@ from sparekey.access.commands import CreateAccount, EraseAccount
 from sparekey.access.shard import AccessShard
 from sparekey.access.state import Account
 from sparekey.console.letters import Letters
-from sparekey.console.verification import Application, Verification
+from sparekey.console.verification import Verification
 from sparekey.console.writing import AccessWriter
 from sparekey.market.participants import SeededParticipants
 from sparekey.sequencer.clocks import Clocks
@@ -24,19 +24,10 @@ from sparekey.terms.letters import Letter
 from sparekey.terms.reasons import Reason
 from sparekey.terms.refusals import Refusal
 from sparekey.venue.spot_shard import SpotShard
-from tests.papers import card, passport, photograph
+from tests.papers import ANNA, card, passport, photograph
 
 EMAIL = "ann@example.com"
 NOON_US = 1_700_000_000_000_000
-ANNA = Application(
-    surname="Eriksson",
-    given_names="Anna Maria",
-    birth_date="1990-08-12",
-    country="UTO",
-    document_type="passport",
-    number="L898902C3",
-    mrz=passport(),
-)
 
 
 class Letterbox:

@@ -49,8 +49,9 @@ class Office:
         await asyncio.sleep(0)
 
     async def settle(self) -> None:
-        while self.outbox.under_way:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while self.outbox.under_way:
+                await asyncio.sleep(0)
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:

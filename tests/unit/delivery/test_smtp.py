@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
@@ -24,14 +25,17 @@ LETTER = Letter(kind=EMAIL, to="ann@example.com", subject="Grüße: “Bot A” 
 
 
 class Post:
-    """An SMTP server on the test's own loop. `answers` are given to RCPT and DATA before the usual ones."""
+    """An SMTP server on the test's own loop, whose port is its own, and closed, before it is up. `answers` are given to
+    RCPT and DATA before the usual ones."""
 
-    def __init__(self, *, tls: bool = False, password: str = "", port: int = 0) -> None:
+    def __init__(self, *, tls: bool = False, password: str = "") -> None:
         self.received: list[tuple[Any, EmailMessage]] = []
         self.over_tls: list[bool] = []
         self.answers: dict[str, list[str]] = {"RCPT": [], "DATA": []}
-        self._tls, self._password, self._port = tls, password, port
-        self.port = 0
+        self._tls, self._password = tls, password
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
 
     async def __aenter__(self) -> Post:
         context = make_context(certificates().server_path) if self._tls else None
@@ -41,8 +45,7 @@ class Post:
         if self._password:
             options |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": self._tls}
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: SMTP(self, **options), "127.0.0.1", self._port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await loop.create_server(lambda: SMTP(self, **options), sock=self._socket)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -74,6 +77,12 @@ def trusting() -> ssl.SSLContext:
 def way_out(port: int, *, tls: bool = False, context: ssl.SSLContext | None = None, **more: Any) -> Smtp:
     server = SmtpServer(host="127.0.0.1", port=port, encryption="starttls" if tls else "none", **more)
     return Smtp(server, FROM, context=context if context is not None else trusting(), timeout_s=5.0)
+
+
+async def all_seen_to(outbox: Outbox) -> None:
+    async with asyncio.timeout(20):
+        while outbox.under_way:
+            await asyncio.sleep(0.001)
 
 
 async def refused(smtp: Smtp) -> Undelivered:
@@ -169,19 +178,16 @@ def test_a_refusal_is_final_only_if_the_server_says_so(verb: str, answer: str, k
 
 def test_a_server_that_is_down_gets_the_letter_once_it_is_up() -> None:
     async def work() -> None:
-        async with Post() as earlier:
-            port = earlier.port
-        post = Post(port=port)
+        post = Post()
         pauses: list[str] = []
 
         async def until_up(seconds: float) -> None:
             pauses.append(outbox.problem)
             await post.__aenter__()
 
-        outbox = Outbox({EMAIL: way_out(port)}, lambda: 1, readable=True, sleep=until_up)
+        outbox = Outbox({EMAIL: way_out(post.port)}, lambda: 1, readable=True, sleep=until_up)
         outbox.send(LETTER)
-        while outbox.under_way:
-            await asyncio.sleep(0.001)
+        await all_seen_to(outbox)
         assert pauses == ["email: unreachable (1 letter waits)"]
         assert outbox.newest()[0].state == SENT and outbox.problem == "" and len(post.received) == 1
         await post.__aexit__()
@@ -233,8 +239,7 @@ def test_a_server_that_drops_the_connection_midway_gets_the_letter_again_under_i
         async with Dropping() as post:
             outbox = Outbox({EMAIL: way_out(post.port)}, lambda: 1, readable=True, sleep=at_once)
             outbox.send(LETTER)
-            while outbox.under_way:
-                await asyncio.sleep(0.001)
+            await all_seen_to(outbox)
         assert outbox.newest()[0].state == SENT
         assert len(seen) == 2 and len(set(seen)) == 1
 
